@@ -1,0 +1,6 @@
+package container
+
+import "plimsoll/checks"
+
+// Checks returns the checks of this package in the order of the course.
+func Checks() []*checks.Check { return nil }

@@ -1,0 +1,84 @@
+// Package container judges containers by what they were created from and by
+// what they do. Services of compose files are judged by the same checks, as
+// far as these need settings only.
+package container
+
+import (
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/image"
+
+	"plimsoll/checks"
+)
+
+// A Container is a snapshot of one container.
+type Container struct {
+	Settings checks.Settings
+
+	// Inspect is nil for a service of a compose file, which has no state.
+	Inspect *container.InspectResponse
+
+	// Image is the image that the container runs, nil when it is not there.
+	Image *image.InspectResponse
+
+	// TagID is the id of the image that Settings.Image names now, "" when
+	// nothing does. It differs from Inspect.Image when the tag has moved.
+	TagID string
+
+	// Passwd is /etc/passwd of the image, nil when it was not read.
+	Passwd []byte
+
+	// Observed is what the container was seen to use, nil when not observed.
+	Observed *Observed
+
+	// Compose tells where the service is declared; nil for running containers.
+	Compose *Position
+
+	Now time.Time // when the snapshot was taken
+}
+
+// Observed is what a container was seen to use while it was watched.
+type Observed struct {
+	Since      time.Time
+	MemoryPeak uint64  // bytes of working set: usage without inactive file cache
+	CPUPeak    float64 // CPUs, 1.5 is one and a half
+	PidsPeak   uint64  // threads
+}
+
+// A Position is where a service stands in a compose file.
+type Position struct {
+	File          string // absolute path
+	Service       string
+	Line, EndLine int
+	Keys          map[string]int // line of each key of the service: "privileged", "ports"
+}
+
+// New returns the snapshot of an inspected container. i may be nil.
+func New(c container.InspectResponse, i *image.InspectResponse, tagID string, now time.Time) *Container {
+	s := checks.Settings{Name: strings.TrimPrefix(c.Name, "/"), Config: c.Config, Host: c.HostConfig}
+	if c.Config != nil {
+		s.Image = c.Config.Image
+	}
+	if c.NetworkSettings != nil {
+		s.Networks = c.NetworkSettings.Networks
+	}
+	return &Container{Settings: s, Inspect: &c, Image: i, TagID: tagID, Now: now}
+}
+
+// Ref implements [checks.Subject].
+func (c *Container) Ref() checks.Ref {
+	if c.Compose != nil {
+		return checks.Ref{Kind: checks.Compose, ID: c.Compose.File, Name: c.Compose.File}
+	}
+	return checks.Ref{Kind: checks.Container, ID: c.Inspect.ID, Name: c.Settings.Name}
+}
+
+// check declares a rule that needs running state; it does not apply to services.
+// rule (below) declares one that settings alone decide.
+func check(c checks.Check, run func(*Container, func(checks.Finding))) *checks.Check {
+	c.Kind = checks.Container
+	c.Run = func(s checks.Subject, report func(checks.Finding)) { run(s.(*Container), report) }
+	return &c
+}

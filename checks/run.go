@@ -1,0 +1,81 @@
+package checks
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"plimsoll/checks/secret"
+	"plimsoll/checks/terminal"
+)
+
+// A Report holds everything that is known to be wrong with a subject. It
+// replaces every earlier report of it.
+type Report struct {
+	Subject  Ref
+	Findings []Finding // the worst first, then by line
+	Errors   []error   // why the subject, or a part of it, could not be judged
+}
+
+// Run applies the checks of suite that accept the kind of subject and that
+// policy wants. A check that panics becomes an error of the report.
+func Run(subject Subject, suite []*Check, policy *Policy) Report {
+	report := Report{Subject: subject.Ref()}
+	for _, c := range suite {
+		if c.Kind != report.Subject.Kind || !policy.wants(c) {
+			continue
+		}
+		if err := c.apply(subject, policy, &report); err != nil {
+			report.Errors = append(report.Errors, err)
+		}
+	}
+	report.Findings = uncovered(report.Findings)
+	slices.SortStableFunc(report.Findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(a.Line, b.Line))
+	})
+	return report
+}
+
+func (c *Check) apply(subject Subject, policy *Policy, report *Report) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("check %s: panic: %v", c.ID, r)
+		}
+	}()
+	c.Run(subject, func(f Finding) {
+		f.Check, f.Subject = c, report.Subject
+		f.Severity = policy.severity(c, f.Severity)
+		f.Message = f.Message.clean()
+		for i, e := range f.Evidence {
+			f.Evidence[i] = Evidence{terminal.Line(e.Source), terminal.Line(secret.Redact(e.Detail))}
+		}
+		report.Findings = append(report.Findings, f)
+	})
+	return nil
+}
+
+// clean masks secrets in the text arguments of m and makes them safe to show.
+func (m Message) clean() Message {
+	args := slices.Clone(m.Args)
+	for i, a := range args {
+		switch a := a.(type) {
+		case int, int64, uint64, float64, bool, Sensitive:
+		case string:
+			args[i] = terminal.Line(secret.Redact(a))
+		default:
+			args[i] = terminal.Line(secret.Redact(fmt.Sprint(a)))
+		}
+	}
+	return Message{m.Format, args}
+}
+
+// uncovered drops findings of checks that another reported check covers.
+func uncovered(findings []Finding) []Finding {
+	covered := map[string]bool{}
+	for _, f := range findings {
+		for _, id := range f.Check.Covers {
+			covered[id] = true
+		}
+	}
+	return slices.DeleteFunc(findings, func(f Finding) bool { return covered[f.Check.ID] })
+}

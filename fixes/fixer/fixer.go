@@ -1,0 +1,36 @@
+// Package fixer makes plans, applies them, undoes them and recovers them.
+package fixer
+
+import (
+	"context"
+
+	"plimsoll/checks"
+	"plimsoll/fixes"
+	"plimsoll/fixes/ledger"
+)
+
+// A Fixer is what the screen and the command line see of package fixes.
+type Fixer interface {
+	// Plan returns what would be done, proved on a copy. It reads only.
+	Plan(ctx context.Context, subject checks.Subject, request fixes.Request) (*fixes.Plan, error)
+
+	// Apply carries plan out. Progress is called from one goroutine. After an
+	// error everything was put back, unless the error says otherwise.
+	Apply(ctx context.Context, plan *fixes.Plan, progress func(fixes.Progress)) (*fixes.Receipt, error)
+
+	// Entries lists the ledger, the newest first.
+	Entries() ([]ledger.Entry, error)
+
+	// CanUndo returns why an entry cannot be undone now, or nil.
+	CanUndo(ctx context.Context, id string) error
+
+	// Undo takes an applied entry back.
+	Undo(ctx context.Context, id string, progress func(fixes.Progress)) error
+
+	// Interrupted lists entries that a crash left unfinished on this engine.
+	Interrupted(ctx context.Context) ([]ledger.Entry, error)
+
+	// Recover finishes an interrupted entry, or takes it back, so that exactly
+	// one working container, or one whole file, is left.
+	Recover(ctx context.Context, id string, finish bool, progress func(fixes.Progress)) error
+}

@@ -1,0 +1,114 @@
+// Package fixes turns what a check says should change into a plan, proves it
+// on a copy, carries it out step by step, verifies the result and can take it
+// back, also after a crash.
+//
+// A [Plan] is data. Package fixer makes plans and applies them; its parts are
+// in the packages dockerfile (files), container (live update and recreation)
+// and ledger (what was done, and its inverse, on disk).
+package fixes
+
+import (
+	"time"
+
+	"plimsoll/checks"
+)
+
+// A Mechanism is the way in which a plan changes the world.
+type Mechanism string
+
+const (
+	Patch    Mechanism = "patch"    // edits files
+	Update   Mechanism = "update"   // changes a running container, no restart
+	Recreate Mechanism = "recreate" // replaces a container, the original is kept
+)
+
+// A Plan is a change that nothing has yet carried out.
+type Plan struct {
+	ID        string // also the id of its ledger entry
+	Title     checks.Message
+	Subject   checks.Ref
+	Mechanism Mechanism
+
+	// Cures and Leaves are the findings of the subject that were proved to be
+	// gone, and to be still there, after the plan was tried on a copy.
+	Cures, Leaves []checks.Finding
+
+	Choices []Choice // every decision, with the value that this plan uses
+	Files   []FileChange
+	Changes []Change // of container settings, by field
+	Steps   []Step
+	Notes   []checks.Message // what the user should know: downtime, secrets moved, what may break
+
+	// Blocked says why the plan cannot be applied, and what to do instead;
+	// zero when it can. A blocked plan is still shown.
+	Blocked checks.Message
+
+	// Downtime is how long the container is expected to be away; 0 if it is not.
+	Downtime time.Duration
+
+	// Fingerprint of what the plan was made from. Apply refuses when the world
+	// no longer matches it.
+	Fingerprint string
+}
+
+// A Choice is a decision together with the value in force.
+type Choice struct {
+	checks.Choice
+	Value string
+}
+
+// A FileChange is the whole content of one file before and after. Secrets are
+// in Before as they are in the file: show it through [FileChange.Hunks], which
+// masks them.
+type FileChange struct {
+	Path    string // absolute
+	Name    string // shown
+	Created bool   // did not exist
+	Before  []byte
+	After   []byte
+	Edits   []checks.Edit
+}
+
+// A Change is one setting before and after, as shown: secrets masked.
+type Change struct {
+	Field         string // "HostConfig.Memory"
+	Before, After string // "unlimited", "256 MiB"
+	Why           checks.Message
+}
+
+// A Step is one call to the engine or one write of a file.
+type Step struct {
+	Op      string         // "create", "stop", "rename", "start", "update", "connect", "pull", "write", "verify", …
+	Target  string         // container, image, network or file, as shown
+	Why     checks.Message // why this step, why now
+	Command string         // equivalent shell command, secrets masked; "" if there is none
+}
+
+// Commands returns the equivalent commands of all steps.
+func (p *Plan) Commands() []string {
+	var out []string
+	for _, s := range p.Steps {
+		if s.Command != "" {
+			out = append(out, s.Command)
+		}
+	}
+	return out
+}
+
+// Progress tells how far the application of a plan is.
+type Progress struct {
+	Step    int // index into Plan.Steps
+	Message checks.Message
+	Ratio   float64 // 0..1 of this step, -1 when unknown
+	Undoing bool    // the plan failed and is being rolled back
+}
+
+// A Receipt is the proof of an applied plan.
+type Receipt struct {
+	Entry string           // id in the ledger
+	Proof []checks.Message // what was verified, one observation each
+	Cured []checks.Finding
+	Left  []checks.Finding
+	Took  time.Duration
+	Away  time.Duration // measured downtime
+}

@@ -1,0 +1,21 @@
+package fixes
+
+import "plimsoll/checks"
+
+// A Request asks for a plan.
+type Request struct {
+	// Findings to cure, all of one subject. Each contributes its first fix
+	// unless Fix names another by id.
+	Findings []checks.Finding
+	Fix      map[checks.FindingID]string
+
+	// Values override the defaults of choices.
+	Values checks.Values
+
+	// Update also moves a container to the image that its tag names now; Pull
+	// asks the registry for it first.
+	Update, Pull bool
+
+	// Beside writes NAME.hardened next to the file instead of changing it.
+	Beside bool
+}
