@@ -49,6 +49,10 @@ type Plan struct {
 	// Fingerprint of what the plan was made from. Apply refuses when the world
 	// no longer matches it.
 	Fingerprint string
+
+	// Detail is what the mechanism needs to apply the plan. It may hold
+	// secrets and is neither shown nor stored.
+	Detail any
 }
 
 // A Choice is a decision together with the value in force.

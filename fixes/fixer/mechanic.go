@@ -1,0 +1,37 @@
+package fixer
+
+import (
+	"context"
+
+	"plimsoll/checks"
+	"plimsoll/fixes"
+	"plimsoll/fixes/ledger"
+)
+
+// A Mechanic knows one way of changing the world: files, or containers.
+// The fixer keeps the ledger; mechanics say what is in it.
+type Mechanic interface {
+	// Plan reads only. Plan.ID and the fixer's own fields are set by the fixer.
+	Plan(ctx context.Context, subject checks.Subject, request fixes.Request) (*fixes.Plan, error)
+
+	// Apply carries plan out under the ledger entry id. Before each step it
+	// calls record, which has stored step and inverse durably when it returns.
+	// When Apply fails it has put everything back, or the error wraps
+	// [fixes.ErrBroken] and says by name what is left.
+	Apply(ctx context.Context, id string, plan *fixes.Plan, record Record, progress func(fixes.Progress)) (*fixes.Receipt, error)
+
+	// CanUndo returns why entry cannot be undone now, or nil.
+	CanUndo(ctx context.Context, entry ledger.Entry) error
+
+	// Undo takes an applied entry back; it is planned from entry.Inverse alone.
+	Undo(ctx context.Context, entry ledger.Entry, record Record, progress func(fixes.Progress)) error
+
+	// Recover ends an interrupted entry. It returns the state that was reached:
+	// Applied (when finish was asked for and the result verifies), RolledBack
+	// or Broken.
+	Recover(ctx context.Context, entry ledger.Entry, finish bool, record Record, progress func(fixes.Progress)) (ledger.State, error)
+}
+
+// Record stores durably that step is about to begin, and what would be needed
+// to put the world back from there.
+type Record func(step int, inverse any) error
