@@ -30,6 +30,14 @@ type Container struct {
 	// Passwd is /etc/passwd of the image, nil when it was not read.
 	Passwd []byte
 
+	// Changed is what docker diff shows: the paths that the container wrote to
+	// outside of its mounts. It is nil when it was not read.
+	Changed []container.FilesystemChange
+
+	// NoNewPrivileges says that the engine denies new privileges to every
+	// container (daemon.json), so that no container has to ask for it.
+	NoNewPrivileges bool
+
 	// Observed is what the container was seen to use, nil when not observed.
 	Observed *Observed
 
@@ -45,6 +53,7 @@ type Observed struct {
 	MemoryPeak uint64  // bytes of working set: usage without inactive file cache
 	CPUPeak    float64 // CPUs, 1.5 is one and a half
 	PidsPeak   uint64  // threads
+	CPUs       int     // CPUs of the machine; 0 when unknown
 }
 
 // A Position is where a service stands in a compose file.

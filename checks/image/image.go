@@ -13,6 +13,7 @@ import (
 type Image struct {
 	Inspect image.InspectResponse
 	History []image.HistoryResponseItem // newest layer first, as the engine sends it
+	Passwd  []byte                      // /etc/passwd of the image; nil when it was not read
 	Now     time.Time                   // when the snapshot was taken
 
 	// Containers are the names of containers created from this image.
