@@ -28,6 +28,7 @@ type Plan struct {
 	Title     checks.Message
 	Subject   checks.Ref
 	Mechanism Mechanism
+	Engine    string // id of the engine it was made for; "" where none is needed
 
 	// Cures and Leaves are the findings of the subject that were proved to be
 	// gone, and to be still there, after the plan was tried on a copy.

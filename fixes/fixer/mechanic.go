@@ -24,12 +24,20 @@ type Mechanic interface {
 	CanUndo(ctx context.Context, entry ledger.Entry) error
 
 	// Undo takes an applied entry back; it is planned from entry.Inverse alone.
+	// When it fails the change stands as before, or the error wraps
+	// [fixes.ErrBroken].
 	Undo(ctx context.Context, entry ledger.Entry, record Record, progress func(fixes.Progress)) error
 
-	// Recover ends an interrupted entry. It returns the state that was reached:
-	// Applied (when finish was asked for and the result verifies), RolledBack
-	// or Broken.
+	// Recover ends an entry that a crash left [ledger.Running] or
+	// [ledger.Undoing]. It returns the state that was reached: Applied (when
+	// finish was asked for and the result verifies), RolledBack or Broken.
+	// It is not called when nothing was recorded, as then nothing was begun.
 	Recover(ctx context.Context, entry ledger.Entry, finish bool, record Record, progress func(fixes.Progress)) (ledger.State, error)
+}
+
+// A Reader reads subjects as they are now, with all that was observed of them.
+type Reader interface {
+	Read(ctx context.Context, ref checks.Ref) (checks.Subject, error)
 }
 
 // Record stores durably that step is about to begin, and what would be needed

@@ -1,0 +1,287 @@
+package fixer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/containerd/errdefs"
+
+	"plimsoll/checks"
+	"plimsoll/checks/secret"
+	"plimsoll/checks/terminal"
+	"plimsoll/fixes"
+	"plimsoll/fixes/ledger"
+)
+
+// Options say what a [Dispatcher] works with.
+type Options struct {
+	Ledger *ledger.Ledger
+
+	// Mechanics by the kind of subject that they change. A kind without one
+	// cannot be fixed.
+	Mechanics map[checks.Kind]Mechanic
+
+	// Reader makes plans start from the world as it is, not as it was shown.
+	// Nil plans from the subject that is handed in.
+	Reader Reader
+
+	// Engine returns the id of the connected engine. It is asked only where an
+	// engine is to be changed; nil means that there is none.
+	Engine func(context.Context) (string, error)
+
+	// ReadOnly refuses everything that changes something.
+	ReadOnly bool
+
+	Now func() time.Time // nil: time.Now
+}
+
+// A Dispatcher hands each subject to the mechanic for its kind, and keeps the
+// ledger and the locks.
+type Dispatcher struct{ o Options }
+
+var _ Fixer = (*Dispatcher)(nil)
+
+// New returns a dispatcher.
+func New(o Options) *Dispatcher {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Dispatcher{o}
+}
+
+// Plan implements [Fixer].
+func (d *Dispatcher) Plan(ctx context.Context, subject checks.Subject, request fixes.Request) (*fixes.Plan, error) {
+	m, err := d.mechanic(subject.Ref())
+	if err != nil {
+		return nil, err
+	}
+	engine, err := d.engine(ctx, subject.Ref())
+	if err != nil {
+		return nil, err
+	}
+	if subject, request, err = d.refresh(ctx, subject, request); err != nil {
+		return nil, err
+	}
+	plan, err := m.Plan(ctx, subject, request)
+	if err != nil {
+		return nil, err
+	}
+	plan.ID = ledger.NewID(d.o.Now())
+	plan.Subject, plan.Engine = subject.Ref(), engine
+	return plan, nil
+}
+
+// refresh reads subject again and finds the requested findings in it, because
+// the fixes of a finding speak of the snapshot that it was found in.
+func (d *Dispatcher) refresh(ctx context.Context, subject checks.Subject, request fixes.Request) (checks.Subject, fixes.Request, error) {
+	for _, f := range request.Findings {
+		if f.Subject.Kind != subject.Ref().Kind || f.Subject.ID != subject.Ref().ID {
+			return nil, request, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("finding of %s in a request for %s", name(f.Subject), name(subject.Ref())))
+		}
+	}
+	if d.o.Reader == nil {
+		return subject, request, nil
+	}
+	now, err := d.o.Reader.Read(ctx, subject.Ref())
+	if err != nil {
+		return nil, request, fmt.Errorf("read %s again: %w", name(subject.Ref()), err)
+	}
+	if len(request.Findings) == 0 {
+		return now, request, nil
+	}
+	var found []checks.Finding
+	for _, old := range request.Findings {
+		report := checks.Run(now, []*checks.Check{old.Check}, &checks.Policy{Profile: checks.All})
+		for _, f := range report.Findings {
+			if f.Key == old.Key {
+				f.Severity = old.Severity
+				found = append(found, f)
+				break
+			}
+		}
+	}
+	if len(found) == 0 {
+		return nil, request, fmt.Errorf("%s: nothing of this is left to fix: %w", name(now.Ref()), fixes.ErrChanged)
+	}
+	request.Findings = found
+	return now, request, nil
+}
+
+// Apply implements [Fixer].
+func (d *Dispatcher) Apply(ctx context.Context, plan *fixes.Plan, progress func(fixes.Progress)) (*fixes.Receipt, error) {
+	if !plan.Blocked.IsZero() {
+		return nil, errdefs.ErrFailedPrecondition.WithMessage(plan.Blocked.String())
+	}
+	m, engine, release, err := d.begin(ctx, plan.Subject)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if engine != plan.Engine {
+		return nil, fmt.Errorf("connected to another Docker Engine: %w", fixes.ErrChanged)
+	}
+	if _, err := d.o.Ledger.Entry(plan.ID); !errdefs.IsNotFound(err) {
+		return nil, errors.Join(errdefs.ErrAlreadyExists.WithMessage("plan "+plan.ID+" was applied before: make a new one"), err)
+	}
+	if err := d.nothingUnfinished(plan.Subject, engine); err != nil {
+		return nil, err
+	}
+	entry := ledger.Entry{
+		ID:        plan.ID,
+		Time:      d.o.Now(),
+		Title:     plain(plan.Title.String()),
+		Mechanism: string(plan.Mechanism),
+		Subject:   plan.Subject,
+		Engine:    engine,
+		State:     ledger.Running,
+		Commands:  []string{},
+		Checks:    ids(plan.Cures),
+	}
+	for _, c := range plan.Commands() {
+		entry.Commands = append(entry.Commands, secret.Redact(c))
+	}
+	if err := d.o.Ledger.Put(entry); err != nil {
+		return nil, err
+	}
+	began := d.o.Now()
+	receipt, err := m.Apply(ctx, plan.ID, plan, d.record(&entry), quiet(progress))
+	if err != nil {
+		entry.State = ledger.RolledBack
+		return nil, d.end(&entry, err)
+	}
+	receipt.Entry = entry.ID
+	if receipt.Took == 0 {
+		receipt.Took = d.o.Now().Sub(began)
+	}
+	entry.State, entry.Checks = ledger.Applied, ids(receipt.Cured)
+	for _, p := range receipt.Proof {
+		entry.Proof = append(entry.Proof, plain(p.String()))
+	}
+	if err := d.o.Ledger.Put(entry); err != nil {
+		return receipt, fmt.Errorf("the change was made and verified, but is not in the ledger as such: it will be offered for recovery: %w", err)
+	}
+	return receipt, nil
+}
+
+// record returns the function by which a mechanic makes entry follow it.
+func (d *Dispatcher) record(entry *ledger.Entry) Record {
+	return func(step int, inverse any) error {
+		data, err := json.Marshal(inverse)
+		if err != nil {
+			return fmt.Errorf("record step %d: %w", step, err)
+		}
+		entry.Step, entry.Inverse = step, data
+		return d.o.Ledger.Put(*entry)
+	}
+}
+
+// end stores the state of entry after err, which it returns.
+func (d *Dispatcher) end(entry *ledger.Entry, err error) error {
+	if errors.Is(err, fixes.ErrBroken) {
+		entry.State = ledger.Broken
+	}
+	entry.Error = ""
+	if err != nil {
+		entry.Error = plain(err.Error())
+	}
+	return errors.Join(err, d.o.Ledger.Put(*entry))
+}
+
+// begin returns the mechanic for ref, the id of its engine, and the lock that
+// keeps others away from it.
+func (d *Dispatcher) begin(ctx context.Context, ref checks.Ref) (m Mechanic, engine string, release func(), err error) {
+	if d.o.ReadOnly {
+		return nil, "", nil, errdefs.ErrPermissionDenied.WithMessage("read-only: nothing is changed; the plan shows the commands to run by hand")
+	}
+	if m, err = d.mechanic(ref); err != nil {
+		return nil, "", nil, err
+	}
+	if engine, err = d.engine(ctx, ref); err != nil {
+		return nil, "", nil, err
+	}
+	release, err = d.o.Ledger.Lock(lockName(ref, engine))
+	if errdefs.IsConflict(err) {
+		err = errdefs.ErrConflict.WithMessage(fmt.Sprintf("another plimsoll is changing %s right now", name(ref)))
+	}
+	if err != nil {
+		return nil, "", nil, err
+	}
+	return m, engine, release, nil
+}
+
+func (d *Dispatcher) mechanic(ref checks.Ref) (Mechanic, error) {
+	m, ok := d.o.Mechanics[ref.Kind]
+	if !ok {
+		return nil, errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf("nothing here can change a subject of kind %q", ref.Kind))
+	}
+	return m, nil
+}
+
+// isFile reports whether a subject lives in the file system, so that no engine
+// is needed to change it.
+func isFile(ref checks.Ref) bool {
+	return ref.Kind == checks.Dockerfile || ref.Kind == checks.Compose
+}
+
+func (d *Dispatcher) engine(ctx context.Context, ref checks.Ref) (string, error) {
+	if isFile(ref) {
+		return "", nil
+	}
+	if d.o.Engine == nil {
+		return "", errdefs.ErrUnavailable.WithMessage("no Docker Engine is connected")
+	}
+	id, err := d.o.Engine(ctx)
+	if err != nil {
+		return "", fmt.Errorf("which engine this is: %w", err)
+	}
+	if id == "" {
+		return "", errdefs.ErrFailedPrecondition.WithMessage("the engine does not say which one it is: a change could not be taken back safely")
+	}
+	return id, nil
+}
+
+// lockName names what one change may touch. Files share siblings such as
+// .dockerignore with their neighbours, so that the directory is locked.
+func lockName(ref checks.Ref, engine string) string {
+	if isFile(ref) {
+		return "directory " + filepath.Dir(ref.ID)
+	}
+	return "engine " + engine + " " + string(ref.Kind) + " " + ref.ID
+}
+
+func (d *Dispatcher) nothingUnfinished(ref checks.Ref, engine string) error {
+	entries, err := d.Entries()
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.State.Unfinished() && lockName(e.Subject, e.Engine) == lockName(ref, engine) {
+			return errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("the change %s of %s was interrupted: recover it first", e.ID, name(e.Subject)))
+		}
+	}
+	return nil
+}
+
+func quiet(progress func(fixes.Progress)) func(fixes.Progress) {
+	if progress == nil {
+		return func(fixes.Progress) {}
+	}
+	return progress
+}
+
+func ids(findings []checks.Finding) []string {
+	out := make([]string, 0, len(findings))
+	for _, f := range findings {
+		out = append(out, f.Check.ID)
+	}
+	return out
+}
+
+// plain makes text that may come from outside fit for the ledger and a terminal.
+func plain(s string) string { return terminal.Line(secret.Redact(s)) }
+
+func name(ref checks.Ref) string { return terminal.Line(ref.Name) }
