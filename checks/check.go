@@ -65,3 +65,10 @@ type Ref struct {
 type Subject interface {
 	Ref() Ref
 }
+
+// An Incomplete subject may have been understood only in part. What is wrong
+// with the rest of it is still reported.
+type Incomplete interface {
+	Subject
+	Incomplete() error // why, fit to be shown; nil when everything was understood
+}

@@ -21,6 +21,11 @@ type Report struct {
 // policy wants. A check that panics becomes an error of the report.
 func Run(subject Subject, suite []*Check, policy *Policy) Report {
 	report := Report{Subject: subject.Ref()}
+	if s, ok := subject.(Incomplete); ok {
+		if err := s.Incomplete(); err != nil {
+			report.Errors = append(report.Errors, err)
+		}
+	}
 	for _, c := range suite {
 		if c.Kind != report.Subject.Kind || !policy.wants(c) {
 			continue

@@ -3,8 +3,26 @@
 package dockerfile
 
 import (
+	"fmt"
+
 	"plimsoll/checks"
 )
+
+// A File is a Dockerfile that was read. Facts from outside (Bases, Context)
+// are set by whoever gathers it; checks say so when they do not know.
+type File struct {
+	Path    string // absolute
+	Name    string // shown: relative to where the user looks from
+	Source  []byte
+	Context Context
+	Bases   map[string]Base // by reference as it stands in FROM, ARG defaults expanded
+
+	// Set by Parse.
+	Stages       []*Stage
+	Instructions []*Instruction // all of them, the ones before the first FROM too
+	Escape       byte           // what continues a line and quotes: '\\' or '`'
+	Refusal      *Refusal       // nil when BuildKit accepts the file
+}
 
 // A Base is what is known of an image that a Dockerfile builds on.
 type Base struct {
@@ -25,23 +43,55 @@ type Context struct {
 	Names  []string // names in the directory, at most 1,000, directories with a slash
 }
 
+// Parse reads a Dockerfile. It never fails: of a file that BuildKit refuses it
+// returns everything that can be read, and the reason in [File.Refusal].
+// The file keeps src, which must not change any more.
+func Parse(path, name string, src []byte) *File {
+	f := &File{Path: path, Name: name, Source: src, Escape: '\\'}
+	f.scan()
+	f.divide()
+	f.Refusal = refusal(src)
+	return f
+}
+
+// BaseImages returns the references of all images that the file builds on and
+// whose names are certain, without scratch and earlier stages: the keys that
+// [File.Bases] should have.
+func (f *File) BaseImages() []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, s := range f.Stages {
+		if s.External() && s.Certain && !seen[s.Image] {
+			seen[s.Image] = true
+			out = append(out, s.Image)
+		}
+	}
+	return out
+}
+
 // Ref implements [checks.Subject].
 func (f *File) Ref() checks.Ref {
 	return checks.Ref{Kind: checks.Dockerfile, ID: f.Path, Name: f.Name}
 }
 
-func check(c checks.Check, run func(*File, func(checks.Finding))) *checks.Check {
-	c.Kind = checks.Dockerfile
-	c.Run = func(s checks.Subject, report func(checks.Finding)) { run(s.(*File), report) }
-	return &c
+// Incomplete implements [checks.Incomplete].
+func (f *File) Incomplete() error {
+	if f.Refusal == nil {
+		return nil
+	}
+	return f.Refusal
 }
 
-// A File is a Dockerfile that was read. Facts from outside (Bases, Context)
-// are set by whoever gathers it; checks say so when they do not know.
-type File struct {
-	Path    string // absolute
-	Name    string // shown: relative to where the user looks from
-	Source  []byte
-	Context Context
-	Bases   map[string]Base // by reference as it stands in FROM, ARG defaults expanded
+// A Refusal is why BuildKit would not build the file.
+type Refusal struct {
+	Line        int // 0 when it is the file as a whole
+	Reason      string
+	Instruction string // the keyword that is not one, if that is the reason
+}
+
+func (r *Refusal) Error() string {
+	if r.Line == 0 {
+		return r.Reason
+	}
+	return fmt.Sprintf("line %d: %s", r.Line, r.Reason)
 }

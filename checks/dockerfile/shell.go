@@ -1,0 +1,512 @@
+package dockerfile
+
+import (
+	"bytes"
+	"path"
+	"strings"
+	"sync"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// A script is what a RUN executes, understood as far as it is shell.
+type script struct {
+	once     sync.Once
+	commands []*command
+	pipes    []*pipe
+	tail     int  // byte of the source where "&& more" can be added; -1 when nowhere
+	lines    bool // a heredoc: tail is the start of a line rather than the end of a command
+}
+
+// A command is one simple command, wherever it stands: in a list, a pipe, a
+// substitution, a function, or a string given to sh -c.
+type command struct {
+	words  []shellWord
+	at     int // index of the program in words, after sudo, env, exec and their like
+	sudo   int // index of sudo or doas, or -1
+	exact  bool // words know where in the source they are
+	stmt   *syntax.Stmt
+	text   Text
+	nested bool // inside of a string, a substitution or a function
+}
+
+// A shellWord is a word after removal of quotes. Where it holds expansions it
+// is as written and not literal.
+type shellWord struct {
+	text       string
+	literal    bool
+	start, end int // bytes of the source, -1 when unknown
+}
+
+// A pipe is a | b | c.
+type pipe struct {
+	parts      []*command // nil for what is not a simple command
+	start, end int
+	list       bool // && and ; alone stand around it, so it can become a list itself
+}
+
+// program returns the base name of what c runs: "apt-get".
+func (c *command) program() string {
+	if c.at >= len(c.words) || !c.words[c.at].literal {
+		return ""
+	}
+	return path.Base(c.words[c.at].text)
+}
+
+// args returns what follows the program.
+func (c *command) args() []shellWord {
+	if c.at >= len(c.words) {
+		return nil
+	}
+	return c.words[c.at+1:]
+}
+
+// mentions reports whether the text of in contains any of hints, so that the
+// shell is parsed only where there is something to find.
+func (f *File) mentions(in *Instruction, hints ...string) bool {
+	for _, h := range hints {
+		if bytes.Contains(f.Source[in.Start:in.End], []byte(h)) {
+			return true
+		}
+	}
+	return false
+}
+
+// toolHints are words without which no check needs to understand a RUN.
+var toolHints = [...]string{"sudo", "doas", "apt", "apk", "yum", "dnf", "zypper", "curl", "wget"}
+
+// script returns what the RUN in executes. It is empty where that is not a
+// shell script, or cannot be parsed.
+func (f *File) script(in *Instruction) *script {
+	s := in.script
+	s.once.Do(func() {
+		s.tail = -1
+		if !f.mentions(in, toolHints[:]...) || f.windows(in.Stage) || !f.posix(in) {
+			return
+		}
+		switch {
+		case in.IsExec:
+			s.addExec(in.Exec)
+		case len(in.Heredocs) == 0:
+			s.addText(in.Args, true)
+		case isHeredocOnly(in):
+			h := in.Heredocs[0]
+			body := Text{String: string(f.Source[h.Start:h.End]), pieces: []piece{{0, h.Start}}}
+			if posixShebang(body.String) && s.addText(body, true) {
+				s.tail, s.lines = h.End, true
+			} else {
+				s.tail = -1
+			}
+		default:
+			body := Text{String: in.Args.String + "\n" + string(f.Source[in.Heredocs[0].Start:in.End])}
+			body.pieces = append(append(body.pieces, in.Args.pieces...), piece{len(in.Args.String) + 1, in.Heredocs[0].Start})
+			s.addText(body, true)
+			s.tail = -1
+		}
+	})
+	return s
+}
+
+func isHeredocOnly(in *Instruction) bool {
+	return len(in.Heredocs) == 1 && strings.HasPrefix(in.Args.String, "<<") && len(in.Words()) == 1
+}
+
+// posixShebang reports whether a script that starts like text is shell.
+func posixShebang(text string) bool {
+	if !strings.HasPrefix(text, "#!") {
+		return true
+	}
+	line, _, _ := strings.Cut(text, "\n")
+	fields := strings.Fields(strings.TrimPrefix(line, "#!"))
+	for _, w := range fields {
+		if isShell(path.Base(w)) {
+			return true
+		}
+	}
+	return false
+}
+
+func isShell(name string) bool {
+	switch name {
+	case "sh", "bash", "ash", "dash", "ksh", "zsh":
+		return true
+	}
+	return false
+}
+
+// posix reports whether shell forms at in are run by a shell of that family.
+func (f *File) posix(in *Instruction) bool {
+	if in.Stage == nil {
+		return false
+	}
+	for _, s := range in.Stage.Chain() {
+		for i := len(s.Instructions) - 1; i >= 0; i-- {
+			if sh := s.Instructions[i]; sh.Keyword == "SHELL" && sh.Line < in.Line && len(sh.Exec) > 0 {
+				return isShell(path.Base(sh.Exec[0]))
+			}
+		}
+	}
+	return true
+}
+
+// deepest is how far parentheses, braces and substitutions may nest: parsing
+// is recursive, and no script that people write comes near.
+const deepest = 200
+
+func tooDeep(s string) bool {
+	depth := 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '(', '{', '`', '[':
+			if depth++; depth > deepest {
+				return true
+			}
+		case ')', '}', ']', '\n':
+			depth = max(depth-1, 0)
+		}
+	}
+	return false
+}
+
+// addText adds the commands of t. It reports whether t was understood.
+func (s *script) addText(t Text, top bool) bool {
+	if len(t.String) > 1<<18 || tooDeep(t.String) {
+		return false
+	}
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(t.String), "")
+	if err != nil {
+		return false
+	}
+	if top {
+		s.tail = tail(file, t)
+	}
+	w := walker{script: s, text: t, nested: !top, made: map[*syntax.Stmt]*command{}}
+	syntax.Walk(file, w.visit)
+	return true
+}
+
+// tail returns where "&& more" can be added to a script, or -1.
+func tail(file *syntax.File, t Text) int {
+	if len(file.Stmts) == 0 {
+		return -1
+	}
+	last := file.Stmts[len(file.Stmts)-1]
+	if last.Background || last.Coprocess || last.Negated || last.Disown {
+		return -1
+	}
+	heredoc := false
+	syntax.Walk(last, func(n syntax.Node) bool {
+		if r, ok := n.(*syntax.Redirect); ok && r.Hdoc != nil {
+			heredoc = true
+		}
+		return !heredoc
+	})
+	if heredoc {
+		return -1
+	}
+	// The end of a statement includes its semicolon.
+	end := int(last.End().Offset())
+	if last.Semicolon.IsValid() {
+		end = int(last.Semicolon.Offset())
+	}
+	for end > 0 && (isSpace(t.String[end-1]) || t.String[end-1] == ';') {
+		end--
+	}
+	if end == 0 {
+		return -1
+	}
+	_, at := t.Range(end-1, end)
+	return at
+}
+
+type walker struct {
+	script *script
+	text   Text
+	nested bool
+	stack  []syntax.Node
+	made   map[*syntax.Stmt]*command
+}
+
+func (w *walker) visit(n syntax.Node) bool {
+	if n == nil {
+		w.stack = w.stack[:len(w.stack)-1]
+		return true
+	}
+	switch n := n.(type) {
+	case *syntax.Stmt:
+		w.statement(n)
+	case *syntax.BinaryCmd:
+		if isPipe(n) && !w.inPipe() {
+			w.pipe(n)
+		}
+	}
+	w.stack = append(w.stack, n)
+	return true
+}
+
+func isPipe(b *syntax.BinaryCmd) bool { return b.Op == syntax.Pipe || b.Op == syntax.PipeAll }
+
+// inPipe reports whether the node being visited is a part of a longer pipe.
+func (w *walker) inPipe() bool {
+	if len(w.stack) < 2 {
+		return false
+	}
+	b, ok := w.stack[len(w.stack)-2].(*syntax.BinaryCmd)
+	return ok && isPipe(b)
+}
+
+// statement adds the command of st if it is a simple one. A statement is met a
+// second time when it was part of a pipe.
+func (w *walker) statement(st *syntax.Stmt) *command {
+	if c, ok := w.made[st]; ok {
+		return c
+	}
+	var words []*syntax.Word
+	switch call := st.Cmd.(type) {
+	case *syntax.CallExpr:
+		words = call.Args
+	case *syntax.TimeClause:
+		return nil
+	default:
+		return nil
+	}
+	if len(words) == 0 {
+		return nil
+	}
+	c := &command{exact: true, stmt: st, text: w.text, nested: w.nested || w.inside()}
+	for _, word := range words {
+		c.words = append(c.words, shellWordOf(word, w.text))
+	}
+	c.unwrap()
+	w.made[st] = c
+	w.script.commands = append(w.script.commands, c)
+	w.inner(c, words)
+	return c
+}
+
+// inside reports whether the node being visited is not part of the script's own
+// lists but of a substitution, function, condition or loop.
+func (w *walker) inside() bool {
+	for _, n := range w.stack {
+		switch n.(type) {
+		case *syntax.File, *syntax.Stmt, *syntax.BinaryCmd:
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+func (w *walker) pipe(b *syntax.BinaryCmd) {
+	var stmts []*syntax.Stmt
+	var flatten func(st *syntax.Stmt)
+	flatten = func(st *syntax.Stmt) {
+		if b, ok := st.Cmd.(*syntax.BinaryCmd); ok && isPipe(b) && len(st.Redirs) == 0 && !st.Negated {
+			flatten(b.X)
+			flatten(b.Y)
+			return
+		}
+		stmts = append(stmts, st)
+	}
+	flatten(b.X)
+	flatten(b.Y)
+	p := &pipe{list: !w.nested && !w.inside() && w.plainList()}
+	for _, st := range stmts {
+		p.parts = append(p.parts, w.statement(st))
+	}
+	p.start, p.end = w.text.Range(int(b.Pos().Offset()), int(b.End().Offset()))
+	w.script.pipes = append(w.script.pipes, p)
+}
+
+// plainList reports whether only && and ; lead to the node being visited.
+func (w *walker) plainList() bool {
+	for _, n := range w.stack {
+		switch n := n.(type) {
+		case *syntax.BinaryCmd:
+			if n.Op != syntax.AndStmt {
+				return false
+			}
+		case *syntax.Stmt:
+			if n.Negated || n.Background || len(n.Redirs) > 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func shellWordOf(w *syntax.Word, t Text) shellWord {
+	start, end := int(w.Pos().Offset()), int(w.End().Offset())
+	out := shellWord{literal: true}
+	out.start, out.end = t.Range(start, end)
+	var b strings.Builder
+	for _, part := range w.Parts {
+		switch part := part.(type) {
+		case *syntax.Lit:
+			unescape(&b, part.Value, false)
+		case *syntax.SglQuoted:
+			b.WriteString(part.Value)
+			out.literal = out.literal && !part.Dollar
+		case *syntax.DblQuoted:
+			for _, inner := range part.Parts {
+				if lit, ok := inner.(*syntax.Lit); ok {
+					unescape(&b, lit.Value, true)
+				} else {
+					out.literal = false
+				}
+			}
+		default:
+			out.literal = false
+		}
+	}
+	out.text = b.String()
+	if !out.literal {
+		out.text = t.String[start:end]
+	}
+	return out
+}
+
+// unescape writes s without its backslashes.
+func unescape(b *strings.Builder, s string, quoted bool) {
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) && (!quoted || strings.IndexByte("$`\"\\\n", s[i+1]) >= 0) {
+			i++
+			if s[i] == '\n' {
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+}
+
+// inner adds the commands of a string that c gives to a shell: sh -c '…'.
+func (w *walker) inner(c *command, words []*syntax.Word) {
+	if !isShell(c.program()) {
+		return
+	}
+	for i := c.at + 1; i < len(c.words); i++ {
+		option := c.words[i].text
+		if !strings.HasPrefix(option, "-") && !strings.HasPrefix(option, "+") {
+			return
+		}
+		if strings.HasPrefix(option, "--") || !strings.Contains(option, "c") || i+1 >= len(words) {
+			if option == "-o" || option == "+o" {
+				i++
+			}
+			continue
+		}
+		if start, end, ok := quotedText(words[i+1], w.text.String); ok {
+			w.script.addText(w.text.Slice(start, end), false)
+		}
+		return
+	}
+}
+
+// quotedText returns what is between the quotes of a word that is one quoted
+// string in which nothing is escaped.
+func quotedText(word *syntax.Word, s string) (start, end int, ok bool) {
+	if len(word.Parts) != 1 {
+		return 0, 0, false
+	}
+	switch q := word.Parts[0].(type) {
+	case *syntax.SglQuoted:
+		ok = !q.Dollar
+	case *syntax.DblQuoted:
+		ok = !q.Dollar && !strings.ContainsAny(s[q.Pos().Offset():q.End().Offset()], "\\`")
+	}
+	return int(word.Pos().Offset()) + 1, int(word.End().Offset()) - 1, ok && word.End().Offset()-word.Pos().Offset() > 2
+}
+
+// addExec adds the command of an exec form; it has no places in the source.
+func (s *script) addExec(args []string) {
+	c := &command{}
+	for _, a := range args {
+		c.words = append(c.words, shellWord{a, true, -1, -1})
+	}
+	if len(args) == 0 {
+		return
+	}
+	c.unwrap()
+	s.commands = append(s.commands, c)
+	if isShell(c.program()) && len(args) > c.at+2 && strings.HasPrefix(args[c.at+1], "-") && strings.Contains(args[c.at+1], "c") {
+		before := len(s.commands)
+		s.addText(Text{String: args[c.at+2], pieces: []piece{{0, 0}}}, false)
+		for _, inner := range s.commands[before:] {
+			inner.exact = false
+			for i := range inner.words {
+				inner.words[i].start, inner.words[i].end = -1, -1
+			}
+		}
+		for _, p := range s.pipes {
+			p.list = false
+		}
+	}
+}
+
+// withValue are the short options of wrappers that take a value of their own.
+func wrapperOptions(name string) (options string, isWrapper bool) {
+	switch name {
+	case "sudo":
+		return "ugUhpCrtTRD", true
+	case "doas":
+		return "uC", true
+	case "env":
+		return "uCS", true
+	case "nice", "ionice":
+		return "ncp", true
+	case "xargs":
+		return "naEIdLPs", true
+	case "timeout":
+		return "sk", true
+	case "exec", "command", "nohup", "time", "eatmydata", "chronic", "builtin":
+		return "", true
+	}
+	return "", false
+}
+
+// unwrap finds the program behind wrappers.
+func (c *command) unwrap() {
+	c.sudo = -1
+	for c.at < len(c.words) {
+		name := c.program()
+		options, ok := wrapperOptions(name)
+		if !ok {
+			return
+		}
+		if name == "sudo" || name == "doas" {
+			c.sudo = c.at
+		}
+		i := c.at + 1
+		for i < len(c.words) {
+			w := c.words[i].text
+			if w == "--" {
+				i++
+				break
+			}
+			if strings.HasPrefix(w, "-") && len(w) > 1 {
+				if !strings.HasPrefix(w, "--") && strings.IndexByte(options, w[len(w)-1]) >= 0 {
+					i++
+				}
+				i++
+				continue
+			}
+			if (name == "sudo" || name == "env") && isAssignment(w) {
+				i++
+				continue
+			}
+			break
+		}
+		if name == "timeout" {
+			i++
+		}
+		if i >= len(c.words) {
+			return
+		}
+		c.at = i
+	}
+}
+
+func isAssignment(w string) bool {
+	name, _, ok := strings.Cut(w, "=")
+	return ok && syntax.ValidName(name)
+}

@@ -1,0 +1,105 @@
+package dockerfile
+
+import (
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/shell"
+)
+
+// variables are the values of ARG and ENV where they are used. A name that is
+// declared without a value, to be given at build time, has none here.
+type variables map[string]string
+
+// Get implements [shell.EnvGetter].
+func (v variables) Get(name string) (string, bool) { value, ok := v[name]; return value, ok }
+
+// Keys implements [shell.EnvGetter].
+func (v variables) Keys() []string {
+	out := make([]string, 0, len(v))
+	for name := range v {
+		out = append(out, name)
+	}
+	return out
+}
+
+// global returns the ARGs before the first FROM, which only FROMs see.
+func (f *File) global() variables {
+	v := variables{}
+	for _, in := range f.Instructions {
+		if in.Keyword == "FROM" {
+			break
+		}
+		if in.Keyword == "ARG" {
+			f.declare(v, in, nil)
+		}
+	}
+	return v
+}
+
+// variablesAt returns what is visible to the instruction at of a stage: what
+// its chain declares before, and the environment of the base image if known.
+func (f *File) variablesAt(at *Instruction) variables {
+	v := variables{}
+	if b, ok := f.base(at.Stage); ok {
+		for _, e := range b.Env {
+			if name, value, ok := strings.Cut(e, "="); ok {
+				v[name] = value
+			}
+		}
+	}
+	global := f.global()
+	env := variables{} // ENV wins over ARG, wherever the ARG is
+	chain := at.Stage.Chain()
+	for i := len(chain) - 1; i >= 0; i-- {
+		for _, in := range chain[i].Instructions {
+			if in == at {
+				break
+			}
+			switch in.Keyword {
+			case "ARG":
+				f.declare(v, in, global)
+			case "ENV":
+				f.declare(v, in, nil)
+				for _, p := range in.Pairs(f.Escape) {
+					env[p.Name] = v[p.Name]
+				}
+			}
+			if in.Keyword == "ARG" {
+				for name, value := range env {
+					v[name] = value
+				}
+			}
+		}
+	}
+	return v
+}
+
+// declare adds the pairs of an ARG or ENV to v.
+func (f *File) declare(v variables, in *Instruction, global variables) {
+	values := make([]string, 0, 1)
+	pairs := in.Pairs(f.Escape)
+	for _, p := range pairs {
+		value, _ := f.expand(p.Value, v)
+		values = append(values, value)
+	}
+	for i, p := range pairs {
+		if p.HasValue {
+			v[p.Name] = values[i]
+		} else if value, ok := global[p.Name]; ok {
+			v[p.Name] = value
+		}
+	}
+}
+
+// expand fills variables into word and removes its quotes. It is certain when
+// every variable in it had a value or a default.
+func (f *File) expand(word string, v variables) (text string, certain bool) {
+	if !strings.ContainsAny(word, "$\"'\\`") {
+		return word, true
+	}
+	result, err := shell.NewLex(rune(f.Escape)).ProcessWordWithMatches(word, v)
+	if err != nil {
+		return word, false
+	}
+	return result.Result, len(result.Unmatched) == 0
+}
