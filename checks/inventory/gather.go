@@ -1,0 +1,173 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
+
+	"plimsoll/checks"
+	"plimsoll/checks/engine"
+	"plimsoll/checks/host"
+)
+
+// A Selection names what to gather once, without following it.
+type Selection struct {
+	Paths      []string // files, and directories to look through
+	Containers []string // names or ids
+	Images     []string // references or ids
+
+	AllContainers, AllImages, Host bool
+}
+
+// wantsEngine reports whether s cannot be gathered without an engine.
+func (s Selection) wantsEngine() bool {
+	return len(s.Containers)+len(s.Images) > 0 || s.AllContainers || s.AllImages || s.Host
+}
+
+// Gather reads and judges what selection names. What cannot be read is an item
+// whose report has errors. The error is that of the engine, when it was asked
+// for and is not there; the files have been gathered all the same.
+func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, error) {
+	var refs []checks.Ref
+	var failed []Item
+	for _, path := range selection.Paths {
+		t, err := find(ctx, path)
+		if err != nil {
+			ref := checks.Ref{Kind: checks.Dockerfile, ID: path, Name: path}
+			failed = append(failed, broken(ref, err))
+		}
+		refs = append(refs, t.files...)
+	}
+	x := &images{}
+	c, err := v.connect(ctx, x, selection.wantsEngine() || len(refs) > 0)
+	if c != nil {
+		defer c.Close()
+	}
+	if !selection.wantsEngine() {
+		err = nil // base images are good to know, not necessary
+	}
+	if c != nil && selection.wantsEngine() {
+		more, missing, listErr := v.choose(ctx, c, x, selection)
+		refs, failed = append(refs, more...), append(failed, missing...)
+		err = listErr
+	}
+	r := v.reader(x)
+	r.client = c
+	items := make([]Item, len(refs))
+	group := new(errgroup.Group)
+	group.SetLimit(max(readers, runtime.GOMAXPROCS(0)))
+	for i, ref := range refs {
+		group.Go(func() error {
+			items[i] = v.gather(ctx, r, ref)
+			return nil
+		})
+	}
+	_ = group.Wait() // failures are in the items
+	return append(items, failed...), err
+}
+
+func (v *Inventory) gather(ctx context.Context, r reader, ref checks.Ref) Item {
+	subject, err := r.read(ctx, ref)
+	if err == nil && ref.Kind == checks.Host {
+		h := *subject.(*host.Host)
+		h.Containers, err = r.running(ctx)
+		subject = &h
+	}
+	if err != nil {
+		return broken(ref, err)
+	}
+	return Item{Ref: subject.Ref(), Status: status(subject), Subject: subject, Report: v.judge(subject)}
+}
+
+func broken(ref checks.Ref, err error) Item {
+	return Item{Ref: ref, Report: checks.Report{Subject: ref, Errors: []error{err}}}
+}
+
+// connect returns a client of the target with its images listed; nil when
+// there is none or nobody wants it.
+func (v *Inventory) connect(ctx context.Context, x *images, wanted bool) (*client.Client, error) {
+	if !wanted {
+		return nil, nil
+	}
+	if v.options.Target == nil {
+		return nil, v.options.Absent
+	}
+	c, err := v.options.Target.Client()
+	if err != nil {
+		return nil, err
+	}
+	hello, stop := context.WithTimeout(ctx, patience)
+	defer stop()
+	if _, _, err := x.list(hello, c); err != nil {
+		c.Close()
+		return nil, v.options.Target.Explain(err)
+	}
+	return c, nil
+}
+
+// choose lists what selection wants of the engine.
+func (v *Inventory) choose(ctx context.Context, c *client.Client, x *images, selection Selection) (refs []checks.Ref, missing []Item, err error) {
+	if selection.AllContainers {
+		all, err := c.ContainerList(ctx, client.ContainerListOptions{All: true})
+		if err != nil {
+			return nil, nil, fmt.Errorf("listing containers: %w", err)
+		}
+		for _, s := range runningFirst(all.Items) {
+			refs = append(refs, checks.Ref{Kind: checks.Container, ID: s.ID, Name: name(s.Names)})
+		}
+	}
+	for _, name := range selection.Containers {
+		refs = append(refs, checks.Ref{Kind: checks.Container, ID: name, Name: name})
+	}
+	if selection.AllImages {
+		for _, id := range x.all() {
+			ref, _ := imageRef(x, id)
+			refs = append(refs, ref)
+		}
+	}
+	for _, name := range selection.Images {
+		id := x.resolve(name)
+		if id == "" && !strings.Contains(name, ":") {
+			id = x.resolve("sha256:" + name)
+		}
+		ref := checks.Ref{Kind: checks.Image, ID: id, Name: name}
+		if id == "" {
+			missing = append(missing, broken(ref, fmt.Errorf("image %s is not on this engine: docker images lists those that are", name)))
+			continue
+		}
+		refs = append(refs, ref)
+	}
+	if selection.Host {
+		refs = append(refs, checks.Ref{Kind: checks.Host})
+	}
+	return refs, missing, nil
+}
+
+// Read returns a fresh snapshot of one subject, for a fix to be planned on or
+// proved by.
+func (v *Inventory) Read(ctx context.Context, ref checks.Ref) (checks.Subject, error) {
+	x := &images{}
+	c := v.client.Load()
+	if c == nil {
+		own, err := v.connect(ctx, x, fromEngine(ref.Kind) || ref.Kind == checks.Dockerfile)
+		if err != nil && fromEngine(ref.Kind) {
+			return nil, err
+		}
+		if own != nil {
+			defer own.Close()
+		}
+		c = own
+	} else if _, _, err := x.list(ctx, c); err != nil {
+		return nil, v.options.Target.Explain(err)
+	}
+	r := v.reader(x)
+	r.client = c
+	return r.read(ctx, ref)
+}
+
+// Target returns the engine that the inventory is of, nil without one.
+func (v *Inventory) Target() *engine.Target { return v.options.Target }

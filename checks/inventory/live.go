@@ -1,0 +1,284 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+	"golang.org/x/sync/semaphore"
+
+	"plimsoll/checks"
+	"plimsoll/checks/engine"
+)
+
+// Options say what an inventory is of.
+type Options struct {
+	Roots  []string       // directories and files; none: no files
+	Target *engine.Target // nil: no engine
+	Absent error          // why Target is nil, when the user would expect an engine
+	Demo   bool
+	Suite  []*checks.Check
+	Policy *checks.Policy
+}
+
+// An Inventory knows everything there is to check. Its methods may be called
+// from any goroutine.
+type Inventory struct {
+	options Options
+	policy  atomic.Pointer[checks.Policy]
+	inbox   chan func(*world)
+	client  atomic.Pointer[client.Client] // of the session, nil before the first
+
+	engineAgain, filesAgain chan struct{} // asks a source to list everything again
+}
+
+// New returns an inventory that has not read anything yet.
+func New(o Options) *Inventory {
+	v := &Inventory{options: o, inbox: make(chan func(*world)), engineAgain: make(chan struct{}, 1), filesAgain: make(chan struct{}, 1)}
+	v.policy.Store(o.Policy)
+	return v
+}
+
+// world is what the inventory knows. It belongs to the goroutine of [Inventory.Watch]; all
+// others send it functions through the inbox.
+type world struct {
+	v       *Inventory
+	out     *outbox
+	items   map[identity]Item
+	dirty   dirty
+	due     <-chan time.Time
+	reading map[identity]bool // being read; true: changed again meanwhile
+	images  *images
+
+	engineListed, filesListed bool // everything of this source has been listed once
+}
+
+// readers is how many subjects are read at once: more gains nothing on a real
+// engine.
+const readers = 4
+
+// Watch keeps the inventory current until ctx ends and returns the channel of
+// updates: lists first, details as they are read. It may be called once.
+func (v *Inventory) Watch(ctx context.Context) <-chan Update {
+	updates := make(chan Update)
+	w := &world{v: v, out: newOutbox(), items: map[identity]Item{}, reading: map[identity]bool{}, images: &images{}}
+	w.out.engine = EngineState{Phase: Absent, Demo: v.options.Demo, Err: v.options.Absent}
+	w.out.pending = true
+	w.engineListed, w.filesListed = v.options.Target == nil, len(v.options.Roots) == 0
+	if !w.engineListed {
+		w.out.engine = EngineState{Phase: Connecting, Endpoint: v.options.Target.Host, Context: v.options.Target.Context, Remote: v.options.Target.Remote(), Demo: v.options.Demo}
+		go v.guard(ctx, func() { v.followEngine(ctx, w.images) })
+	}
+	if !w.filesListed {
+		go v.guard(ctx, func() { v.followFiles(ctx) })
+	}
+	w.settled()
+	go v.guard(ctx, func() { w.run(ctx, updates) })
+	return updates
+}
+
+// guard turns a panic of a background goroutine into a visible state instead
+// of a raw terminal.
+func (v *Inventory) guard(ctx context.Context, f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			stack := debug.Stack()
+			v.post(ctx, func(w *world) {
+				w.out.engine.Err = &checks.Problem{What: checks.Msg("plimsoll has a defect (%v); restart it and report this: %s", r, string(stack))}
+				w.out.pending = true
+			})
+		}
+	}()
+	f()
+}
+
+// post runs f on the world, soon.
+func (v *Inventory) post(ctx context.Context, f func(*world)) {
+	select {
+	case v.inbox <- f:
+	case <-ctx.Done():
+	}
+}
+
+func (w *world) run(ctx context.Context, updates chan<- Update) {
+	defer close(updates)
+	slots := semaphore.NewWeighted(readers)
+	for {
+		var out chan<- Update // nil, and so never chosen, when nothing changed
+		var update Update
+		if w.out.pending {
+			out, update = updates, w.out.peek()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case f := <-w.v.inbox:
+			f(w)
+		case <-w.due:
+			w.due = nil
+			w.read(ctx, slots)
+		case out <- update:
+			w.out.clear()
+		}
+	}
+}
+
+// mark notes that refs may have changed.
+func (w *world) mark(refs ...checks.Ref) {
+	if len(refs) == 0 {
+		return
+	}
+	now := time.Now()
+	w.due = time.After(max(0, w.dirty.mark(now, refs...).Sub(now)))
+}
+
+// read reads all dirty subjects, several at once, and judges them.
+func (w *world) read(ctx context.Context, slots *semaphore.Weighted) {
+	var batch []checks.Ref
+	for _, ref := range w.dirty.take() {
+		if _, busy := w.reading[identify(ref)]; busy {
+			w.reading[identify(ref)] = true
+			continue
+		}
+		w.reading[identify(ref)] = false
+		batch = append(batch, ref)
+	}
+	if len(batch) == 0 {
+		return
+	}
+	r := w.v.reader(w.images)
+	go w.v.guard(ctx, func() {
+		// One batch of a thousand should show as it goes, and not cost a
+		// message each.
+		var wait sync.WaitGroup
+		for part := range slices.Chunk(batch, max(1, min(32, len(batch)/readers))) {
+			if slots.Acquire(ctx, 1) != nil {
+				break
+			}
+			wait.Go(func() {
+				defer slots.Release(1)
+				w.v.guard(ctx, func() { w.v.readPart(ctx, r, part) })
+			})
+		}
+		wait.Wait()
+	})
+}
+
+func (v *Inventory) readPart(ctx context.Context, r reader, part []checks.Ref) {
+	type result struct {
+		ref    checks.Ref
+		item   Item
+		gone   bool
+		failed error
+	}
+	results := make([]result, len(part))
+	for i, ref := range part {
+		subject, err := r.read(ctx, ref)
+		results[i] = result{ref: ref}
+		switch {
+		case err == nil:
+			results[i].item = Item{Ref: subject.Ref(), Status: status(subject), Subject: subject, Report: v.judge(subject)}
+		case errdefs.IsNotFound(err) || errors.Is(err, fs.ErrNotExist):
+			results[i].gone = true
+		default:
+			results[i].failed = err
+		}
+	}
+	v.post(ctx, func(w *world) {
+		for _, res := range results {
+			again := w.reading[identify(res.ref)]
+			delete(w.reading, identify(res.ref))
+			switch {
+			case res.gone:
+				w.remove(res.ref)
+			case res.failed != nil && ctx.Err() == nil && v.client.Load() == r.client:
+				item := w.items[identify(res.ref)]
+				item.Ref = res.ref
+				item.Report = checks.Report{Subject: res.ref, Errors: []error{res.failed}}
+				w.put(item)
+			case res.failed == nil:
+				w.put(res.item)
+			}
+			if again {
+				w.mark(res.ref)
+			}
+		}
+		w.hostSees()
+		w.settled()
+	})
+}
+
+func (v *Inventory) judge(s checks.Subject) checks.Report {
+	return checks.Run(s, v.options.Suite, v.policy.Load())
+}
+
+func (v *Inventory) reader(x *images) reader {
+	r := reader{client: v.client.Load(), images: x}
+	if t := v.options.Target; t != nil {
+		r.endpoint, r.local = t.Host, !t.Remote() && !v.options.Demo
+	}
+	return r
+}
+
+func (w *world) put(i Item) {
+	w.items[identify(i.Ref)] = i
+	w.out.put(i)
+}
+
+func (w *world) remove(ref checks.Ref) {
+	w.dirty.forget(ref)
+	if _, busy := w.reading[identify(ref)]; busy {
+		w.reading[identify(ref)] = true // what is being read is already history
+	}
+	if _, known := w.items[identify(ref)]; known {
+		delete(w.items, identify(ref))
+		w.out.remove(ref)
+	}
+}
+
+// listed notes in source that everything of it has been listed.
+func (w *world) listed(source *bool) {
+	*source = true
+	w.settled()
+}
+
+// settled notes when everything that exists has been read.
+func (w *world) settled() {
+	if !w.out.complete && w.engineListed && w.filesListed && len(w.reading) == 0 && len(w.dirty.refs) == 0 {
+		w.out.complete, w.out.pending = true, true
+	}
+}
+
+// Judge judges everything anew by policy, without reading anything.
+func (v *Inventory) Judge(ctx context.Context, policy *checks.Policy) {
+	v.policy.Store(policy)
+	v.post(ctx, func(w *world) {
+		for _, item := range w.items {
+			w.rejudge(item)
+		}
+	})
+}
+
+func (w *world) rejudge(item Item) {
+	if item.Subject != nil {
+		item.Report = w.v.judge(item.Subject)
+		w.put(item)
+	}
+}
+
+// Refresh reads everything again.
+func (v *Inventory) Refresh() {
+	for _, again := range []chan struct{}{v.engineAgain, v.filesAgain} {
+		select {
+		case again <- struct{}{}:
+		default: // it was asked already
+		}
+	}
+}

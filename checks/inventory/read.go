@@ -1,0 +1,261 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"plimsoll/checks"
+	"plimsoll/checks/compose"
+	"plimsoll/checks/container"
+	"plimsoll/checks/dockerfile"
+	"plimsoll/checks/host"
+	"plimsoll/checks/image"
+)
+
+// reader takes snapshots of subjects.
+type reader struct {
+	client   *client.Client // nil without an engine
+	endpoint string
+	local    bool // the engine runs on this machine
+	images   *images
+}
+
+// maxFile is the size in bytes above which a file is not a Dockerfile or a
+// compose file that anybody wrote.
+const maxFile = 1 << 20
+
+// read returns a fresh snapshot of the subject called ref. The error of a
+// subject that is gone satisfies [errdefs.IsNotFound] or [os.ErrNotExist].
+func (r reader) read(ctx context.Context, ref checks.Ref) (checks.Subject, error) {
+	switch ref.Kind {
+	case checks.Dockerfile:
+		return r.dockerfile(ctx, ref)
+	case checks.Compose:
+		src, err := readFile(ref.ID)
+		if err != nil {
+			return nil, err
+		}
+		return compose.Parse(ref.ID, ref.Name, src)
+	}
+	if r.client == nil {
+		return nil, fmt.Errorf("%s %s: no Docker Engine is connected", ref.Kind, ref.Name)
+	}
+	switch ref.Kind {
+	case checks.Container:
+		return r.container(ctx, ref.ID)
+	case checks.Image:
+		return r.image(ctx, ref.ID)
+	case checks.Host:
+		return r.host(ctx)
+	}
+	return nil, fmt.Errorf("unknown kind of subject %q", ref.Kind)
+}
+
+func (r reader) container(ctx context.Context, id string) (checks.Subject, error) {
+	result, err := r.client.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return nil, err
+	}
+	c := container.New(result.Container, nil, "", time.Now())
+	c.TagID = r.images.resolve(c.Settings.Image)
+	if c.Image, err = r.images.inspect(ctx, r.client, c.Inspect.Image); err != nil && !errdefs.IsNotFound(err) {
+		return nil, err
+	}
+	if c.Inspect.State != nil && c.Inspect.State.Running && c.Settings.Config != nil && named(c.Settings.Config.User) {
+		c.UID = r.uid(ctx, id)
+	}
+	return c, nil
+}
+
+// named reports whether user is a name whose number is not known from it.
+func named(user string) bool {
+	name, _, _ := strings.Cut(user, ":")
+	_, err := strconv.Atoi(name)
+	return name != "" && name != "root" && err != nil
+}
+
+// uid asks the engine for the numeric user of the container's first process;
+// nil when it cannot tell. Nothing in the container runs for it.
+func (r reader) uid(ctx context.Context, id string) *int {
+	top, err := r.client.ContainerTop(ctx, id, client.ContainerTopOptions{Arguments: []string{"-eo", "pid,uid"}})
+	if err != nil || len(top.Processes) == 0 || len(top.Processes[0]) < 2 {
+		return nil
+	}
+	uid, err := strconv.Atoi(top.Processes[0][1])
+	if err != nil {
+		return nil
+	}
+	return &uid
+}
+
+func (r reader) image(ctx context.Context, id string) (checks.Subject, error) {
+	i, err := r.images.inspect(ctx, r.client, id)
+	if err != nil {
+		return nil, err
+	}
+	if i == nil {
+		return nil, fmt.Errorf("image %s: %w", image.ShortID(id), errdefs.ErrNotFound)
+	}
+	history, err := r.client.ImageHistory(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &image.Image{Inspect: *i, History: history.Items, Now: time.Now()}, nil
+}
+
+func (r reader) host(ctx context.Context) (*host.Host, error) {
+	info, err := r.client.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return nil, err
+	}
+	h := &host.Host{
+		Info: info.Info, Version: info.Info.ServerVersion, APIVersion: r.client.ClientVersion(),
+		Endpoint: r.endpoint, Now: time.Now(),
+	}
+	bridge, err := r.client.NetworkInspect(ctx, "bridge", client.NetworkInspectOptions{})
+	switch {
+	case err == nil:
+		h.Bridge = &bridge.Network
+	case !errdefs.IsNotFound(err):
+		return nil, err
+	}
+	if r.local {
+		h.Processes = processes()
+	}
+	return h, nil
+}
+
+// running lists the running containers for [host.Host]; the live inventory
+// knows them already.
+func (r reader) running(ctx context.Context) ([]host.Running, error) {
+	result, err := r.client.ContainerList(ctx, client.ContainerListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	var out []host.Running
+	for _, c := range result.Items {
+		out = append(out, host.Running{Name: name(c.Names), Image: c.Image})
+	}
+	return out, nil
+}
+
+// processes returns the names of the processes of this machine, nil where it
+// has no /proc.
+func processes() []string {
+	paths, err := filepath.Glob("/proc/[0-9]*/comm")
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, p := range paths {
+		if comm, err := os.ReadFile(p); err == nil {
+			names = append(names, strings.TrimSpace(string(comm)))
+		}
+	}
+	return names
+}
+
+func name(names []string) string {
+	for _, n := range names {
+		if n = strings.TrimPrefix(n, "/"); !strings.Contains(n, "/") {
+			return n // the others are aliases through links
+		}
+	}
+	return ""
+}
+
+func (r reader) dockerfile(ctx context.Context, ref checks.Ref) (checks.Subject, error) {
+	src, err := readFile(ref.ID)
+	if err != nil {
+		return nil, err
+	}
+	f := dockerfile.Parse(ref.ID, ref.Name, src)
+	f.Context = buildContext(ref.ID)
+	f.Bases = map[string]dockerfile.Base{}
+	if r.client == nil {
+		return f, nil
+	}
+	for _, base := range f.BaseReferences() {
+		id := r.images.resolve(base)
+		if id == "" {
+			continue
+		}
+		i, err := r.images.inspect(ctx, r.client, id)
+		if err != nil {
+			return nil, err
+		}
+		if i != nil {
+			f.Bases[base] = baseFacts(i)
+		}
+	}
+	return f, nil
+}
+
+// readFile reads a regular file of a size that people write.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(src) > maxFile {
+		err = fmt.Errorf("%s: larger than 1 MiB, which no Dockerfile or compose file is", path)
+	}
+	return src, err
+}
+
+// maxNames bounds how many names of a build context are kept.
+const maxNames = 1000
+
+// buildContext returns what stands beside a Dockerfile: its directory is taken
+// for the build context, as docker build . does.
+func buildContext(path string) dockerfile.Context {
+	dir := filepath.Dir(path)
+	c := dockerfile.Context{Known: true}
+	// A list for this Dockerfile alone wins over the one of the directory.
+	for _, name := range []string{filepath.Base(path) + ".dockerignore", ".dockerignore"} {
+		ignore, err := readFile(filepath.Join(dir, name))
+		if err == nil {
+			c.Ignore = append([]byte{}, ignore...)
+			break
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			c.Known = false
+		}
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return dockerfile.Context{}
+	}
+	defer d.Close()
+	entries, err := d.ReadDir(maxNames)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return dockerfile.Context{}
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if e.IsDir() {
+			name += "/"
+		}
+		c.Names = append(c.Names, name)
+	}
+	return c
+}

@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"go.yaml.in/yaml/v4"
+
+	"plimsoll/checks"
+)
+
+// configName is the configuration of a project; that of a user is
+// plimsoll/config.yaml in the user's configuration directory.
+const configName = ".plimsoll.yaml"
+
+// A Config is what the user wrote down. Its keys are promises.
+type Config struct {
+	Language string                     `yaml:"language"`
+	ReadOnly bool                       `yaml:"read-only"`
+	Profile  checks.Profile             `yaml:"profile"`
+	Severity map[string]checks.Severity `yaml:"severity"` // by check id
+	Disable  []string                   `yaml:"disable"`  // check ids
+}
+
+// readConfig merges the user's configuration with the project's, which is
+// looked for in dir and above, up to the repository's root. The project's
+// words win, but for read-only, which stays on once anybody turned it on.
+func readConfig(dir string, suite []*checks.Check) (Config, error) {
+	var c Config
+	if user, err := os.UserConfigDir(); err == nil {
+		if c, err = decodeConfig(filepath.Join(user, "plimsoll", "config.yaml"), c, suite); err != nil {
+			return c, err
+		}
+	}
+	if path := projectConfig(dir); path != "" {
+		readOnly := c.ReadOnly
+		var err error
+		if c, err = decodeConfig(path, c, suite); err != nil {
+			return c, err
+		}
+		c.ReadOnly = c.ReadOnly || readOnly
+	}
+	return c, nil
+}
+
+func projectConfig(dir string) string {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return ""
+	}
+	for {
+		path := filepath.Join(dir, configName)
+		if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+			return path
+		}
+		_, err := os.Lstat(filepath.Join(dir, ".git"))
+		if err == nil || dir == filepath.Dir(dir) {
+			return ""
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+const maxConfig = 1 << 20
+
+// decodeConfig reads path over c. A file that is not there changes nothing; a
+// key or a check that does not exist is an error, since a typing mistake
+// would otherwise silently switch nothing off.
+func decodeConfig(path string, c Config, suite []*checks.Check) (Config, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return c, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxConfig))
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", path, err)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		return c, fmt.Errorf("%s: %w", path, err)
+	}
+	if c.Profile != "" {
+		if _, err := checks.ParseProfile(string(c.Profile)); err != nil {
+			return c, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	ids := c.Disable
+	for id := range c.Severity {
+		ids = append(slices.Clip(ids), id)
+	}
+	for _, id := range ids {
+		if !slices.ContainsFunc(suite, func(k *checks.Check) bool { return k.ID == id }) {
+			return c, fmt.Errorf("%s: there is no check %q: plimsoll explain lists them", path, id)
+		}
+	}
+	return c, nil
+}
+
+// policy returns what c says about checks. A profile given by flag wins.
+func (c Config) policy(profile checks.Profile) *checks.Policy {
+	p := &checks.Policy{Profile: c.Profile, Severities: c.Severity, Disabled: map[string]bool{}}
+	if profile != "" {
+		p.Profile = profile
+	}
+	for _, id := range c.Disable {
+		p.Disabled[id] = true
+	}
+	return p
+}

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"charm.land/glamour/v2"
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
+
+	"os"
+
+	"plimsoll/assets"
+)
+
+func (a *app) explainCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain [CHECK]",
+		Short: a.T("Explain a check: what happens, why it matters, how to fix it"),
+		Args:  cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return a.checkIDs(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return a.listChecks()
+			}
+			e, ok := assets.Explain(a.language, args[0])
+			if !ok {
+				return errors.New(a.T("there is no check %s: plimsoll explain lists them all", args[0]) + a.nearest(args[0]))
+			}
+			return a.writeMarkdown(e.Markdown)
+		},
+	}
+}
+
+// writeMarkdown prints text as it is, or rendered where somebody looks at it.
+func (a *app) writeMarkdown(text string) error {
+	if !a.isTerminal {
+		_, err := fmt.Fprintln(a.out, strings.TrimSpace(text))
+		return err
+	}
+	width, _, err := term.GetSize(os.Stdout.Fd())
+	if err != nil || width > 100 {
+		width = 100
+	}
+	style := "light"
+	if lipgloss.HasDarkBackground(os.Stdin, os.Stdout) {
+		style = "dark"
+	}
+	r, err := glamour.NewTermRenderer(glamour.WithStandardStyle(style), glamour.WithWordWrap(width-4))
+	if err != nil {
+		return err
+	}
+	rendered, err := r.Render(text)
+	if err != nil {
+		return err
+	}
+	_, err = lipgloss.Fprint(a.out, rendered)
+	return err
+}
+
+func (a *app) checkIDs() []string {
+	var ids []string
+	for _, c := range a.suite {
+		ids = append(ids, c.ID)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+func (a *app) listChecks() error {
+	widest := 0
+	for _, id := range a.checkIDs() {
+		widest = max(widest, len(id))
+	}
+	seen := map[string]bool{}
+	for _, c := range a.suite {
+		if seen[c.ID] {
+			continue
+		}
+		seen[c.ID] = true
+		fmt.Fprintf(a.out, "%s  %s  %d  %s\n", pad(c.ID, widest), pad(a.severityWord(c.Severity), 8), c.Chapter, a.translate(c.Title))
+	}
+	return nil
+}
+
+// nearest suggests checks that id may have meant: those that share a word.
+func (a *app) nearest(id string) string {
+	var near []string
+	for _, known := range a.checkIDs() {
+		if strings.Contains(known, id) || id != "" && strings.Contains(id, known) {
+			near = append(near, known)
+		}
+	}
+	if len(near) == 0 {
+		return ""
+	}
+	return "\n" + a.T("did you mean %s?", strings.Join(near[:min(3, len(near))], ", "))
+}

@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"plimsoll/checks"
+	"plimsoll/checks/inventory"
+	"plimsoll/checks/terminal"
+	"plimsoll/fixes"
+)
+
+// fixOptions are the flags of plimsoll fix.
+type fixOptions struct {
+	checks, set          []string
+	dryRun, yes          bool
+	beside, update, pull bool
+}
+
+func (a *app) fixCommand() *cobra.Command {
+	var o fixOptions
+	c := &cobra.Command{
+		Use:   "fix SUBJECT…",
+		Short: a.T("Fix findings: plan, preview, confirm, apply, verify"),
+		Long: a.T(`Fix the findings of subjects. Without --check everything that is mechanical and keeps its meaning is fixed; with it,
+exactly the findings of these checks, also those that need a choice (--set key=value, as the preview names them).
+
+A plan is shown and asked about before it is applied; --yes applies without asking, --dry-run never applies.`),
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			values, err := parseValues(o.set)
+			if err != nil {
+				return err
+			}
+			for _, id := range o.checks {
+				if !slices.Contains(a.checkIDs(), id) {
+					return errors.New(a.T("there is no check %s: plimsoll explain lists them all", id) + a.nearest(id))
+				}
+			}
+			a.profile = string(checks.All)
+			s, err := a.open(cmd.Context(), nil)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			return a.fix(cmd, s, args, o, values)
+		},
+	}
+	f := c.Flags()
+	f.StringArrayVar(&o.checks, "check", nil, a.T("fix the findings of this `check` (repeatable)"))
+	f.StringArrayVar(&o.set, "set", nil, a.T("decide a choice: `key=value` (repeatable)"))
+	f.BoolVar(&o.dryRun, "dry-run", false, a.T("show the plan and stop"))
+	f.BoolVarP(&o.yes, "yes", "y", false, a.T("apply without asking"))
+	f.BoolVar(&o.beside, "beside", false, a.T("write NAME.hardened next to a file instead of changing it"))
+	f.BoolVar(&o.update, "update", false, a.T("move containers to the image that their tag names now"))
+	f.BoolVar(&o.pull, "pull", false, a.T("with --update: pull the tag first"))
+	c.MarkFlagsMutuallyExclusive("dry-run", "yes")
+	return c
+}
+
+func parseValues(set []string) (checks.Values, error) {
+	values := checks.Values{}
+	for _, s := range set {
+		key, value, ok := strings.Cut(s, "=")
+		if !ok || key == "" {
+			return nil, fmt.Errorf("--set %s: expected key=value", s)
+		}
+		values[key] = value
+	}
+	return values, nil
+}
+
+func (a *app) fix(cmd *cobra.Command, s *session, args []string, o fixOptions, values checks.Values) error {
+	items, err := s.inventory.Gather(cmd.Context(), selection(args))
+	if err != nil {
+		return err
+	}
+	order(items)
+	var errs []error
+	nothing := true
+	for _, item := range items {
+		if item.Subject == nil {
+			errs = append(errs, fmt.Errorf("%s: %s", terminal.Line(item.Ref.Name), a.explain(errors.Join(item.Report.Errors...))))
+			continue
+		}
+		request := fixes.Request{Findings: chosen(item.Report.Findings, o.checks), Values: values, Update: o.update, Pull: o.pull, Beside: o.beside}
+		if len(request.Findings) == 0 && (!o.update || item.Ref.Kind != checks.Container) {
+			continue
+		}
+		nothing = false
+		if err := a.fixOne(cmd, s, item, request, o); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %s", terminal.Line(item.Ref.Name), a.explain(err)))
+		}
+	}
+	if nothing && len(errs) == 0 {
+		cmd.Println(a.T("Nothing to fix: no finding of this kind has a fix here. plimsoll check shows what was found."))
+	}
+	return errors.Join(errs...)
+}
+
+// chosen returns the findings to cure: those of the named checks, or where
+// none is named, those with a mechanical fix.
+func chosen(findings []checks.Finding, ids []string) []checks.Finding {
+	var out []checks.Finding
+	for _, f := range findings {
+		if !f.Fixable() {
+			continue
+		}
+		if slices.Contains(ids, f.Check.ID) || len(ids) == 0 && f.Fixes[0].Safe {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func (a *app) fixOne(cmd *cobra.Command, s *session, item inventory.Item, request fixes.Request, o fixOptions) error {
+	ctx := cmd.Context()
+	plan, err := s.fixer.Plan(ctx, item.Subject, request)
+	if err != nil {
+		return err
+	}
+	if err := unusedValues(plan, request.Values); err != nil {
+		return err
+	}
+	if err := a.writePlan(a.out, plan); err != nil {
+		return err
+	}
+	if o.dryRun {
+		return nil
+	}
+	if !plan.Blocked.IsZero() {
+		return errors.New(plan.Blocked.In(a.translate))
+	}
+	if !o.yes {
+		agreed, err := a.ask(a.T("Apply?"))
+		if err != nil || !agreed {
+			return err
+		}
+	}
+	receipt, err := s.fixer.Apply(ctx, plan, a.progress(a.out))
+	if err != nil {
+		return err
+	}
+	return a.writeReceipt(a.out, receipt)
+}
+
+// unusedValues refuses a --set that no choice of the plan knows, since a typing
+// mistake would otherwise silently leave the default.
+func unusedValues(plan *fixes.Plan, values checks.Values) error {
+	var known []string
+	for _, c := range plan.Choices {
+		known = append(known, c.Key)
+	}
+	for key := range values {
+		if !slices.Contains(known, key) {
+			return fmt.Errorf("--set %s: this plan has no such choice (it has: %s)", key, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// ask returns whether the user agrees. Without a terminal nobody can.
+func (a *app) ask(question string) (bool, error) {
+	if !a.isTerminal {
+		return false, errors.New(a.T("nobody can be asked here: pass --yes to apply, or --dry-run to look only"))
+	}
+	fmt.Fprintf(a.out, "%s [y/N] ", question)
+	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil {
+		return false, err
+	}
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes" || answer == "j" || answer == "ja", nil
+}

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"plimsoll/assets"
+	"plimsoll/checks"
+	"plimsoll/tui"
+)
+
+// root returns the command line.
+func (a *app) root() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "plimsoll [PATH…]",
+		Short: a.T("⦵ Find, understand and fix Docker security problems"),
+		Long: a.T(`⦵ plimsoll shows what is unsafe about your Dockerfiles, images, containers and engine, explains why, and fixes it:
+planned, previewed, proved and reversible.
+
+Without a command it opens the screen on the files below PATH (default: the working directory) and on the engine that
+the docker command would use.`),
+		Args:          cobra.ArbitraryArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(_ *cobra.Command, args []string) error {
+			return a.prepare(projectOf(args))
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.screen(cmd, args) },
+	}
+	f := c.PersistentFlags()
+	f.StringVarP(&a.host, "host", "H", "", a.T("engine `address`, such as ssh://me@box (default: DOCKER_HOST, then the docker context)"))
+	f.StringVar(&a.lang, "lang", "", a.T("`language`: en or de (default: the configuration, then LANG)"))
+	f.BoolVar(&a.demo, "demo", false, a.T("use a made-up engine and project; nothing outside a temporary folder is written"))
+	f.BoolVar(&a.readOnly, "read-only", false, a.T("show, never change"))
+	f.BoolVar(&a.noConfig, "no-config", false, a.T("ignore .plimsoll.yaml and the user's configuration"))
+	c.AddCommand(a.checkCommand(), a.fixCommand(), a.explainCommand(), a.undoCommand(), a.versionCommand())
+	return c
+}
+
+// projectOf returns the directory whose configuration counts.
+func projectOf(args []string) string {
+	for _, arg := range args {
+		if info, err := os.Stat(arg); err == nil && info.IsDir() {
+			return arg
+		}
+	}
+	return "."
+}
+
+// screen opens the screen, or prints the table where there is no terminal.
+func (a *app) screen(cmd *cobra.Command, args []string) error {
+	roots := args
+	if len(roots) == 0 {
+		roots = []string{"."}
+	}
+	for _, root := range roots {
+		if _, err := os.Stat(root); err != nil {
+			return err
+		}
+	}
+	s, err := a.open(cmd.Context(), roots)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if !a.isTerminal {
+		if err := a.check(cmd, s, s.subjects(args), checks.Critical+1, a.writeTable); err != nil {
+			return err
+		}
+		cmd.Println(a.T("This is not a terminal; plimsoll check has more formats, plimsoll fix repairs."))
+		return nil
+	}
+	ctx := cmd.Context()
+	return tui.Run(ctx, tui.Options{
+		Updates: s.inventory.Watch(ctx),
+		Fixer:   s.fixer,
+		Explain: func(l assets.Language, id string) (string, bool) {
+			e, ok := assets.Explain(l, id)
+			return e.Markdown, ok
+		},
+		Translate: func(l assets.Language, format string) string { return assets.Translate(l)(format) },
+		Language:  a.language,
+		Profile:   a.config.policy("").Profile,
+		Repolicy:  func(p checks.Profile) { s.inventory.Judge(ctx, a.config.policy(p)) },
+		Rescan:    s.inventory.Refresh,
+		ReadOnly:  a.readOnly,
+		Demo:      a.demo,
+		DemoHint:  "plimsoll --demo",
+	})
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: a.T("Print the version"),
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			revision := ""
+			if info, ok := debug.ReadBuildInfo(); ok {
+				for _, s := range info.Settings {
+					if s.Key == "vcs.revision" {
+						revision = " " + s.Value[:min(12, len(s.Value))]
+					}
+				}
+			}
+			cmd.Printf("plimsoll %s%s %s %s/%s\n", a.version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return nil
+		},
+	}
+}

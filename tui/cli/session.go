@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/moby/moby/client"
+
+	"plimsoll/checks"
+	"plimsoll/checks/dockertest"
+	"plimsoll/checks/engine"
+	"plimsoll/checks/inventory"
+	"plimsoll/fixes/container"
+	"plimsoll/fixes/dockerfile"
+	"plimsoll/fixes/fixer"
+	"plimsoll/fixes/ledger"
+)
+
+// A session is the world that one command works on.
+type session struct {
+	inventory *inventory.Inventory
+	fixer     *fixer.Dispatcher
+	demo      string // folder of the demo's files, "" without it
+	closers   []func() error
+}
+
+func (s *session) close() {
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		_ = s.closers[i]() // the program ends; there is nobody left to tell
+	}
+}
+
+// subjects returns the arguments of a command, which mean the demo's files
+// when there are none.
+func (s *session) subjects(args []string) []string {
+	if s.demo != "" && len(args) == 0 {
+		return []string{s.demo, "containers", "images", "host"}
+	}
+	return args
+}
+
+// open chooses the engine and wires the parts. No engine is not an error: the
+// inventory says so where it matters.
+func (a *app) open(ctx context.Context, roots []string) (*session, error) {
+	s := &session{}
+	policy, err := a.policy()
+	if err != nil {
+		return nil, err
+	}
+	o := inventory.Options{Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo}
+	state, data := "", ""
+	if a.demo {
+		if s.demo, err = s.startDemo(ctx); err != nil {
+			s.close()
+			return nil, err
+		}
+		o.Roots, a.host = []string{filepath.Join(s.demo, "project")}, "unix://"+filepath.Join(s.demo, "engine.sock")
+		state, data = filepath.Join(s.demo, "state"), filepath.Join(s.demo, "data")
+		s.demo = o.Roots[0]
+	}
+	target, err := engine.Resolve(a.host)
+	if err != nil && a.host != "" {
+		s.close()
+		return nil, err
+	}
+	if err != nil {
+		o.Absent = err
+	} else {
+		o.Target = &target
+	}
+	s.inventory = inventory.New(o)
+	if s.fixer, err = a.newFixer(s, o.Target, state, data); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// newFixer returns what changes the world of s. Its ledger and its store of
+// moved secrets are the user's, or in the folders given.
+func (a *app) newFixer(s *session, target *engine.Target, state, data string) (*fixer.Dispatcher, error) {
+	var err error
+	if state == "" {
+		if state, err = ledger.Dir(); err != nil {
+			return nil, err
+		}
+	}
+	files := dockerfile.New(dockerfile.Options{Suite: a.suite, Data: data})
+	o := fixer.Options{
+		Ledger:    ledger.New(state),
+		Mechanics: map[checks.Kind]fixer.Mechanic{checks.Dockerfile: files},
+		Reader:    s.inventory,
+		ReadOnly:  a.readOnly,
+	}
+	if target != nil {
+		c, err := target.Client()
+		if err != nil {
+			return nil, err
+		}
+		s.closers = append(s.closers, c.Close)
+		o.Mechanics[checks.Container] = container.New(c, container.Options{Suite: a.suite, Plain: target.Plain()})
+		o.Engine = func(ctx context.Context) (string, error) {
+			info, err := c.Info(ctx, client.InfoOptions{})
+			if err != nil {
+				return "", target.Explain(err)
+			}
+			return info.Info.ID, nil
+		}
+	}
+	return fixer.New(o), nil
+}
+
+// startDemo makes the demo's world in a temporary folder and returns it.
+func (s *session) startDemo(ctx context.Context) (string, error) {
+	dir, err := os.MkdirTemp("", "plimsoll-demo-")
+	if err != nil {
+		return "", err
+	}
+	s.closers = append(s.closers, func() error { return os.RemoveAll(dir) })
+	for _, sub := range []string{"project", "state", "data"} {
+		err = errors.Join(err, os.Mkdir(filepath.Join(dir, sub), 0o700))
+	}
+	if err != nil {
+		return "", err
+	}
+	server, err := dockertest.Demo(ctx, dir, filepath.Join(dir, "project"))
+	if err != nil {
+		return "", err
+	}
+	s.closers = append(s.closers, server.Close)
+	return dir, nil
+}

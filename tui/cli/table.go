@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"plimsoll/checks"
+	"plimsoll/checks/inventory"
+	"plimsoll/checks/terminal"
+)
+
+// kindTitles name the kinds of subjects in the plural-free way of a heading.
+var kindTitles = map[checks.Kind]string{
+	checks.Dockerfile: "Dockerfile", checks.Compose: "Compose file", checks.Image: "Image",
+	checks.Container: "Container", checks.Host: "Host",
+}
+
+// severityColours are ANSI colours, so that the terminal's own palette decides
+// how they look on its background.
+var severityColours = map[checks.Severity]string{
+	checks.Critical: "5", checks.High: "1", checks.Medium: "3", checks.Low: "4", checks.Info: "8",
+}
+
+func (a *app) severityWord(s checks.Severity) string {
+	switch s {
+	case checks.Critical:
+		return a.T("critical")
+	case checks.High:
+		return a.T("high")
+	case checks.Medium:
+		return a.T("medium")
+	case checks.Low:
+		return a.T("low")
+	}
+	return a.T("info")
+}
+
+// writeTable prints every subject with findings or errors, then a summary.
+func (a *app) writeTable(w io.Writer, items []inventory.Item) error {
+	counts := map[checks.Severity]int{}
+	clean := 0
+	widest := 0
+	for _, item := range items {
+		for _, f := range item.Report.Findings {
+			widest = max(widest, len(f.Check.ID))
+		}
+	}
+	bold, faint := lipgloss.NewStyle().Bold(true), lipgloss.NewStyle().Faint(true)
+	var b strings.Builder
+	for _, item := range items {
+		r := item.Report
+		if len(r.Findings) == 0 && len(r.Errors) == 0 {
+			clean++
+			continue
+		}
+		fmt.Fprintf(&b, "%s %s\n", faint.Render(a.translate(kindTitles[item.Ref.Kind])), bold.Render(terminal.Line(item.Ref.Name)))
+		for _, err := range r.Errors {
+			fmt.Fprintf(&b, "  %s %s\n", bold.Render(a.T("not judged:")), terminal.Line(a.explain(err)))
+		}
+		for _, f := range r.Findings {
+			counts[f.Severity]++
+			word := lipgloss.NewStyle().Foreground(lipgloss.Color(severityColours[f.Severity])).Bold(f.Severity >= checks.High)
+			line := "    "
+			if f.Line > 0 {
+				line = fmt.Sprintf("%4d", f.Line)
+			}
+			fmt.Fprintf(&b, "  %s %s  %s  %s%s\n", word.Render(pad(a.severityWord(f.Severity), 8)), faint.Render(line),
+				pad(f.Check.ID, widest), f.Message.In(a.translate), a.fixMark(f))
+		}
+		b.WriteByte('\n')
+	}
+	b.WriteString(a.summary(len(items), clean, counts))
+	_, err := lipgloss.Fprint(w, b.String())
+	return err
+}
+
+func (a *app) fixMark(f checks.Finding) string {
+	if !f.Fixable() {
+		return ""
+	}
+	return " " + lipgloss.NewStyle().Foreground(lipgloss.Color("2")).Render(a.T("[fixable]"))
+}
+
+func (a *app) summary(subjects, clean int, counts map[checks.Severity]int) string {
+	var parts []string
+	for _, s := range checks.Severities {
+		if counts[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[s], a.severityWord(s)))
+		}
+	}
+	if len(parts) == 0 {
+		return a.T("%d subjects checked, nothing found.", subjects) + "\n"
+	}
+	return a.T("%d subjects checked, %d clean: %s.", subjects, clean, strings.Join(parts, ", ")) + "\n"
+}
+
+// pad fills s with spaces up to width columns.
+func pad(s string, width int) string {
+	return s + strings.Repeat(" ", max(0, width-ansi.StringWidth(s)))
+}

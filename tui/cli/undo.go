@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"plimsoll/checks/terminal"
+	"plimsoll/fixes/ledger"
+)
+
+func (a *app) undoCommand() *cobra.Command {
+	var list, yes bool
+	c := &cobra.Command{
+		Use:   "undo [ID]",
+		Short: a.T("Take back what was fixed: the newest change, or the one with this id"),
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.open(cmd.Context(), nil)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			entries, err := s.fixer.Entries()
+			if err != nil {
+				return err
+			}
+			if list {
+				return a.listEntries(entries)
+			}
+			entry, err := a.entryToUndo(entries, args)
+			if err != nil {
+				return err
+			}
+			return a.undo(cmd, s, entry, yes)
+		},
+	}
+	c.Flags().BoolVar(&list, "list", false, a.T("list everything that was ever changed"))
+	c.Flags().BoolVarP(&yes, "yes", "y", false, a.T("undo without asking"))
+	return c
+}
+
+// entryToUndo returns the entry named by args, else the newest applied one.
+func (a *app) entryToUndo(entries []ledger.Entry, args []string) (ledger.Entry, error) {
+	for _, e := range entries {
+		if len(args) == 0 && e.State == ledger.Applied || len(args) == 1 && e.ID == args[0] {
+			return e, nil
+		}
+	}
+	if len(args) == 0 {
+		return ledger.Entry{}, errors.New(a.T("there is nothing to undo"))
+	}
+	return ledger.Entry{}, errors.New(a.T("no change has the id %s: plimsoll undo --list shows them", args[0]))
+}
+
+func (a *app) undo(cmd *cobra.Command, s *session, e ledger.Entry, yes bool) error {
+	ctx := cmd.Context()
+	if e.State == ledger.Running {
+		return a.recover(cmd, s, e, yes)
+	}
+	if err := s.fixer.CanUndo(ctx, e.ID); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "%s\n", a.entryLine(e))
+	if !yes {
+		agreed, err := a.ask(a.T("Undo this?"))
+		if err != nil || !agreed {
+			return err
+		}
+	}
+	if err := s.fixer.Undo(ctx, e.ID, a.progress(a.out)); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.out, a.T("undone"))
+	return nil
+}
+
+// recover takes back a change that a crash left unfinished.
+func (a *app) recover(cmd *cobra.Command, s *session, e ledger.Entry, yes bool) error {
+	fmt.Fprintf(a.out, "%s\n", a.entryLine(e))
+	if !yes {
+		agreed, err := a.ask(a.T("This change was interrupted. Take it back?"))
+		if err != nil || !agreed {
+			return err
+		}
+	}
+	if err := s.fixer.Recover(cmd.Context(), e.ID, false, a.progress(a.out)); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.out, a.T("undone"))
+	return nil
+}
+
+func (a *app) listEntries(entries []ledger.Entry) error {
+	if len(entries) == 0 {
+		fmt.Fprintln(a.out, a.T("Nothing was changed yet."))
+	}
+	for _, e := range entries {
+		fmt.Fprintln(a.out, a.entryLine(e))
+	}
+	return nil
+}
+
+func (a *app) entryLine(e ledger.Entry) string {
+	return fmt.Sprintf("%s  %s  %s  %s", e.ID, e.Time.Local().Format(time.DateTime), pad(a.stateWord(e.State), 11), terminal.Line(e.Title))
+}
+
+func (a *app) stateWord(s ledger.State) string {
+	switch s {
+	case ledger.Running:
+		return a.T("interrupted")
+	case ledger.Applied:
+		return a.T("applied")
+	case ledger.RolledBack:
+		return a.T("rolled back")
+	case ledger.Undone:
+		return a.T("undone")
+	}
+	return a.T("broken")
+}
