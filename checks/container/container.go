@@ -61,7 +61,11 @@ type Position struct {
 	File          string // absolute path
 	Service       string
 	Line, EndLine int
-	Keys          map[string]int // line of each key of the service: "privileged", "ports"
+
+	// Keys is the line of each key of the service and of what stands below it:
+	// "privileged", "deploy.resources.limits.memory", and entries of lists by
+	// what they are about: "ports.8080", "volumes./data", "environment.TOKEN".
+	Keys map[string]int
 }
 
 // New returns the snapshot of an inspected container. i may be nil.
@@ -81,13 +85,15 @@ func (c *Container) Ref() checks.Ref {
 	if c.Compose != nil {
 		return checks.Ref{Kind: checks.Compose, ID: c.Compose.File, Name: c.Compose.File}
 	}
-	return checks.Ref{Kind: checks.Container, ID: c.Inspect.ID, Name: c.Settings.Name}
+	ref := checks.Ref{Kind: checks.Container, Name: c.Settings.Name}
+	if c.Inspect != nil {
+		ref.ID = c.Inspect.ID
+	}
+	return ref
 }
 
-// check declares a rule that needs running state; it does not apply to services.
-// rule (below) declares one that settings alone decide.
-func check(c checks.Check, run func(*Container, func(checks.Finding))) *checks.Check {
-	c.Kind = checks.Container
-	c.Run = func(s checks.Subject, report func(checks.Finding)) { run(s.(*Container), report) }
-	return &c
+// windows reports whether c is a Windows container, to which what is said of
+// users, capabilities and file systems does not apply.
+func (c *Container) windows() bool {
+	return c.Inspect != nil && c.Inspect.Platform == "windows" || c.Image != nil && c.Image.Os == "windows"
 }

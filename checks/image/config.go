@@ -1,0 +1,95 @@
+package image
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+
+	"plimsoll/checks"
+)
+
+var userRoot = configRule(checks.Check{
+	ID:       "image-user-root",
+	Title:    "Image runs as root",
+	Severity: checks.High,
+	Chapter:  checks.LeastPrivilege,
+	Refs:     []string{"CIS 4.1 (v1.6.0)", "OWASP Docker rule 2", "CWE-250"},
+}, func(i *Image, config *dockerspec.DockerOCIImageConfig, report func(checks.Finding)) {
+	if i.Inspect.Os == "windows" || !checks.IsRoot(config.User, i.Passwd) {
+		return
+	}
+	report(checks.Finding{
+		Message:  checks.Msg("containers of %s run as root", i.Ref().Name),
+		Evidence: []checks.Evidence{{Source: "Config.User", Detail: strconv.Quote(config.User)}},
+	})
+})
+
+var healthcheckMissing = configRule(checks.Check{
+	ID:       "image-healthcheck-missing",
+	Title:    "Image has no health check",
+	Severity: checks.Low,
+	Chapter:  checks.RuntimeMonitoring,
+	Refs:     []string{"CIS 4.6 (v1.6.0)"},
+}, func(i *Image, config *dockerspec.DockerOCIImageConfig, report func(checks.Finding)) {
+	seen := "none"
+	if h := config.Healthcheck; h != nil && len(h.Test) > 0 {
+		if h.Test[0] != "NONE" {
+			return
+		}
+		seen = "switched off"
+	}
+	report(checks.Finding{
+		Message:  checks.Msg("nothing asks containers of %s whether they still work", i.Ref().Name),
+		Evidence: []checks.Evidence{{Source: "Config.Healthcheck", Detail: seen}},
+	})
+})
+
+const (
+	day       = 24 * time.Hour
+	oldAge    = 180 * day
+	firstYear = 2013 // of Docker; earlier dates are set on purpose, for reproducible builds
+)
+
+var oldBuild = check(checks.Check{
+	ID:       "image-old-build",
+	Title:    "Image was built long ago",
+	Severity: checks.Low,
+	Chapter:  checks.Updates,
+	Refs:     []string{"CIS 4.4 (v1.6.0)"},
+}, func(i *Image, report func(checks.Finding)) {
+	built, err := time.Parse(time.RFC3339Nano, i.Inspect.Created)
+	if err != nil || built.Year() < firstYear || i.Now.Sub(built) < oldAge {
+		return
+	}
+	report(checks.Finding{
+		Message:  checks.Msg("%s was built %d days ago and lacks every fix since", i.Ref().Name, int(i.Now.Sub(built)/day)),
+		Evidence: []checks.Evidence{{Source: "Created", Detail: i.Inspect.Created}},
+	})
+})
+
+var latestOnly = check(checks.Check{
+	ID:       "image-latest-only",
+	Title:    "Image is known as latest only",
+	Severity: checks.Low,
+	Chapter:  checks.Updates,
+	Refs:     []string{"CIS 5.28 (v1.6.0)"},
+}, func(i *Image, report func(checks.Finding)) {
+	tags := 0
+	for _, t := range i.Inspect.RepoTags {
+		if t == "<none>:<none>" {
+			continue
+		}
+		if tags++; !strings.HasSuffix(t, ":latest") {
+			return
+		}
+	}
+	if tags == 0 {
+		return
+	}
+	report(checks.Finding{
+		Message:  checks.Msg("nothing tells which version %s is", i.Ref().Name),
+		Evidence: []checks.Evidence{{Source: "RepoTags", Detail: strings.Join(i.Inspect.RepoTags, ", ")}},
+	})
+})
