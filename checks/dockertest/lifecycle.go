@@ -1,0 +1,671 @@
+package dockertest
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/api/types/mount"
+)
+
+// start begins a run of c. The caller holds the lock.
+func (s *Server) start(c *ctr) error {
+	switch {
+	case c.State.Paused:
+		return conflict("cannot start a paused container, try unpause instead")
+	case c.running():
+		return errNotModified
+	case c.removing || c.State.Dead:
+		return conflict("container is marked for removal and cannot be started")
+	}
+	if _, err := s.verifyResources(&c.HostConfig.Resources); err != nil {
+		return err
+	}
+	c.stopTimers()
+	if err := s.join(c); err != nil {
+		return s.failStart(c, 128, err)
+	}
+	s.eachMount(c, events.ActionMount)
+	b := behaviourOf(c)
+	if b.StartError != "" {
+		s.leave(c)
+		return s.failStart(c, 127, badRequest("OCI runtime create failed: container_linux.go:380: starting container process caused: %s", b.StartError))
+	}
+	c.run++
+	c.doing, c.manual, c.started = b, false, s.clock.Now()
+	s.serial++
+	*c.State = container.State{
+		Status: container.StateRunning, Running: true, Pid: 1000 + s.serial,
+		StartedAt: stamp(c.started), FinishedAt: c.State.FinishedAt,
+	}
+	s.write(c)
+	c.print("stdout", b.Stdout, c.started)
+	c.print("stderr", b.Stderr, c.started)
+	if checked(c) {
+		c.State.Health = &container.Health{Status: container.Starting, Log: []*container.HealthcheckResult{}}
+	}
+	c.touch()
+	s.emitContainer(c, events.ActionStart, nil)
+	if b.Exits {
+		s.later(c, b.After, func() { s.exit(c, b.Code, b.OOM) })
+	}
+	if checked(c) {
+		status := container.Healthy
+		if b.Unhealthy {
+			status = container.Unhealthy
+		}
+		s.later(c, cmp.Or(b.HealthAfter, 20*time.Millisecond), func() { s.health(c, status) })
+	}
+	return nil
+}
+
+// failStart records that a start failed and why.
+func (s *Server) failStart(c *ctr, code int, err error) error {
+	c.State.ExitCode, c.State.Error = code, err.Error()
+	c.touch()
+	return err
+}
+
+// later calls f with the lock held unless c's present run is over by then.
+func (s *Server) later(c *ctr, d time.Duration, f func()) {
+	run := c.run
+	c.timers = append(c.timers, s.clock.AfterFunc(d, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if c.run == run && c.running() {
+			f()
+		}
+	}))
+}
+
+func checked(c *ctr) bool {
+	h := c.Config.Healthcheck
+	return h != nil && len(h.Test) > 0 && h.Test[0] != "NONE"
+}
+
+// join connects c to its networks and takes its ports.
+func (s *Server) join(c *ctr) error {
+	mode := c.HostConfig.NetworkMode
+	if mode.IsContainer() {
+		donor, err := s.find(mode.ConnectedContainer())
+		if err != nil {
+			return err
+		}
+		if !donor.running() {
+			return conflict("cannot join network of a non running container: %s", donor.ID)
+		}
+		return nil
+	}
+	names := slices.Sorted(maps.Keys(c.NetworkSettings.Networks))
+	nets := make([]*nw, len(names))
+	for i, name := range names {
+		n, err := s.networkByRef(name)
+		if err != nil {
+			return err
+		}
+		if err := n.allows(c.NetworkSettings.Networks[name]); err != nil {
+			return err
+		}
+		nets[i] = n
+	}
+	for i, n := range nets {
+		if err := s.attach(c, n, c.NetworkSettings.Networks[names[i]]); err != nil {
+			s.leave(c)
+			return err
+		}
+	}
+	if err := s.publish(c); err != nil {
+		s.leave(c)
+		return err
+	}
+	c.NetworkSettings.SandboxID = s.id("sandbox")
+	c.NetworkSettings.SandboxKey = "/var/run/docker/netns/" + c.NetworkSettings.SandboxID[:12]
+	return nil
+}
+
+// leave undoes join.
+func (s *Server) leave(c *ctr) {
+	for _, name := range slices.Sorted(maps.Keys(c.NetworkSettings.Networks)) {
+		if n, err := s.networkByRef(name); err == nil && n.endpoints[c] != nil {
+			s.detach(c, n, c.NetworkSettings.Networks[name])
+		}
+	}
+	c.NetworkSettings.Ports, c.NetworkSettings.SandboxID, c.NetworkSettings.SandboxKey = nil, "", ""
+}
+
+func (s *Server) eachMount(c *ctr, action events.Action) {
+	for _, m := range c.Mounts {
+		if m.Type != mount.TypeVolume {
+			continue
+		}
+		attributes := map[string]string{"driver": m.Driver, "container": c.ID}
+		if action == events.ActionMount {
+			attributes["destination"], attributes["propagation"], attributes["read/write"] = m.Destination, string(m.Propagation), strconv.FormatBool(m.RW)
+		}
+		s.events.emit(events.VolumeEventType, action, m.Name, attributes)
+	}
+}
+
+// write does to the volumes what the program does to them.
+func (s *Server) write(c *ctr) {
+	for file, text := range c.doing.Writes {
+		for _, m := range c.Mounts {
+			inside, ok := strings.CutPrefix(file, m.Destination+"/")
+			if v := s.volumes[m.Name]; ok && v != nil && m.RW {
+				v.content[inside] += text + "\n"
+			}
+		}
+	}
+}
+
+// end takes a container out of its run, without asking its restart policy.
+func (s *Server) end(c *ctr, code int, oom bool) {
+	if oom {
+		s.emitContainer(c, events.ActionOOM, nil)
+	}
+	c.stopTimers()
+	c.finished = s.clock.Now()
+	c.State.Running, c.State.Paused, c.State.Restarting, c.State.Pid = false, false, false, 0
+	c.State.Status, c.State.ExitCode, c.State.OOMKilled, c.State.FinishedAt = container.StateExited, code, oom, stamp(c.finished)
+	if c.State.Health != nil && c.State.Health.Status != container.Unhealthy {
+		c.State.Health.Status = container.Unhealthy
+	}
+	s.emitContainer(c, events.ActionDie, map[string]string{"exitCode": strconv.Itoa(code)})
+	s.leave(c)
+	s.eachMount(c, events.ActionUnmount)
+	c.touch()
+}
+
+// exit is a program's end that nobody asked for, or that a kill brought.
+func (s *Server) exit(c *ctr, code int, oom bool) {
+	ran := s.clock.Now().Sub(c.started)
+	s.end(c, code, oom)
+	if s.comesBack(c, code) {
+		if ran > 10*time.Second {
+			c.failures = 0
+		}
+		c.RestartCount++
+		c.State.Restarting, c.State.Running, c.State.Status = true, true, container.StateRestarting
+		delay := min(s.restart<<c.failures, time.Minute)
+		c.failures = min(c.failures+1, 20)
+		c.touch()
+		run := c.run
+		c.timers = append(c.timers, s.clock.AfterFunc(delay, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if c.run == run && c.State.Restarting {
+				c.State.Restarting, c.State.Running, c.State.Status = false, false, container.StateExited
+				s.start(c)
+				s.wake(c)
+			}
+		}))
+		s.wake(c)
+		return
+	}
+	s.wake(c)
+	if c.HostConfig.AutoRemove {
+		s.destroy(c, true)
+	}
+}
+
+func (s *Server) comesBack(c *ctr, code int) bool {
+	p := c.HostConfig.RestartPolicy
+	switch {
+	case c.manual || c.removing:
+		return false
+	case p.IsAlways(), p.IsUnlessStopped():
+		return true
+	case p.IsOnFailure():
+		return code != 0 && (p.MaximumRetryCount == 0 || c.RestartCount < p.MaximumRetryCount)
+	}
+	return false
+}
+
+// wake tells those who wait that the state of c changed.
+func (s *Server) wake(c *ctr) {
+	for _, w := range c.waiters {
+		close(w)
+	}
+	c.waiters = nil
+}
+
+func (s *Server) health(c *ctr, status container.HealthStatus) {
+	if c.State.Health == nil {
+		c.State.Health = &container.Health{}
+	}
+	now, code := s.clock.Now(), 0
+	c.State.Health.FailingStreak = 0
+	if status == container.Unhealthy {
+		code = 1
+		c.State.Health.FailingStreak = max(3, c.Config.Healthcheck.Retries)
+	}
+	c.State.Health.Log = append(c.State.Health.Log, &container.HealthcheckResult{Start: now, End: now, ExitCode: code})
+	if over := len(c.State.Health.Log) - 5; over > 0 {
+		c.State.Health.Log = c.State.Health.Log[over:]
+	}
+	before := c.State.Health.Status
+	c.State.Health.Status = status
+	c.touch()
+	command := strings.Join(c.Config.Healthcheck.Test[min(1, len(c.Config.Healthcheck.Test)):], " ")
+	if c.Config.Healthcheck.Test[0] == "CMD-SHELL" {
+		command = "/bin/sh -c " + command
+	}
+	exec := map[string]string{"execID": s.id("exec")}
+	s.emitContainer(c, events.Action("exec_create: "+command), exec)
+	s.emitContainer(c, events.Action("exec_start: "+command), exec)
+	s.emitContainer(c, events.ActionExecDie, map[string]string{"execID": exec["execID"], "exitCode": strconv.Itoa(code)})
+	if before != status {
+		s.emitContainer(c, events.Action("health_status: "+string(status)), nil)
+	}
+}
+
+// reboot ends everything and brings back what an engine brings back.
+func (s *Server) reboot() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var back []*ctr
+	for _, c := range s.order {
+		ran := c.running()
+		if ran {
+			c.State.Restarting = false
+			s.end(c, 0, false)
+		}
+		p := c.HostConfig.RestartPolicy
+		if c.State.Status != container.StateCreated && (p.IsAlways() || ran && !c.manual && (p.IsUnlessStopped() || p.IsOnFailure())) {
+			back = append(back, c)
+		}
+		c.failures = 0
+		s.wake(c)
+	}
+	for _, c := range slices.Clone(s.order) {
+		if c.HostConfig.AutoRemove && !c.running() && c.State.Status != container.StateCreated {
+			s.destroy(c, true)
+		}
+	}
+	for _, c := range back {
+		s.start(c)
+	}
+}
+
+// destroy removes a container that does not run.
+func (s *Server) destroy(c *ctr, volumes bool) {
+	c.removing = true
+	c.stopTimers()
+	s.forget(c)
+	if volumes {
+		for _, name := range c.anonymous {
+			if s.volumes[name] != nil && len(s.users(name)) == 0 {
+				s.destroyVolume(name)
+			}
+		}
+	}
+	s.emitContainer(c, events.ActionDestroy, nil)
+	close(c.gone)
+	s.wake(c)
+}
+
+// publish takes the host's ports for c.
+func (s *Server) publish(c *ctr) error {
+	taken := map[string]bool{}
+	for _, other := range s.order {
+		if other == c || other.NetworkSettings == nil {
+			continue
+		}
+		for port, bindings := range other.NetworkSettings.Ports {
+			for _, b := range bindings {
+				taken[fmt.Sprint(b.HostPort, "/", port.Proto())] = true
+			}
+		}
+	}
+	ports, err := choosePorts(c, taken)
+	if err != nil {
+		return err
+	}
+	c.NetworkSettings.Ports = ports
+	return nil
+}
+
+func (s *Server) startContainer(w http.ResponseWriter, r *http.Request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.find(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if c.State.Restarting {
+		c.State.Restarting, c.State.Running = false, false
+	}
+	if err := s.start(c); err != nil {
+		return err
+	}
+	c.failures = 0
+	c.RestartCount = 0
+	return done(w)
+}
+
+// halt ends a running container with its stop signal, waiting at most timeout
+// before SIGKILL. The lock is released while it waits.
+func (s *Server) halt(c *ctr, signal int, timeout time.Duration) {
+	c.manual = true
+	if c.State.Restarting {
+		c.stopTimers()
+		c.State.Restarting, c.State.Running, c.State.Status = false, false, container.StateExited
+		c.touch()
+		s.wake(c)
+		return
+	}
+	s.emitContainer(c, events.ActionKill, map[string]string{"signal": strconv.Itoa(signal)})
+	if signal != sigkill && c.doing.IgnoresTERM {
+		s.unlockedWait(c, timeout)
+		if !c.running() {
+			return
+		}
+		signal = sigkill
+		s.emitContainer(c, events.ActionKill, map[string]string{"signal": strconv.Itoa(signal)})
+	}
+	code := c.doing.TERMCode
+	if signal == sigkill {
+		code = 128 + sigkill
+	}
+	s.exit(c, code, false)
+}
+
+// unlockedWait waits until c's state changes or d passed.
+func (s *Server) unlockedWait(c *ctr, d time.Duration) {
+	woken, over := make(chan struct{}), make(chan struct{})
+	c.waiters = append(c.waiters, woken)
+	stop := s.clock.AfterFunc(d, func() { close(over) })
+	s.mu.Unlock()
+	select {
+	case <-woken:
+	case <-over:
+	}
+	stop()
+	s.mu.Lock()
+}
+
+const (
+	sigint  = 2
+	sigkill = 9
+	sigterm = 15
+)
+
+var signals = map[string]int{
+	"HUP": 1, "INT": sigint, "QUIT": 3, "KILL": sigkill, "USR1": 10, "USR2": 12, "TERM": sigterm, "STOP": 19, "CONT": 18, "WINCH": 28,
+}
+
+func parseSignal(text string, otherwise int) (int, error) {
+	if text == "" {
+		return otherwise, nil
+	}
+	if n, err := strconv.Atoi(text); err == nil {
+		if n < 1 || n > 64 {
+			return 0, badRequest("Invalid signal: %s", text)
+		}
+		return n, nil
+	}
+	n, ok := signals[strings.TrimPrefix(strings.ToUpper(text), "SIG")]
+	if !ok {
+		return 0, badRequest("Invalid signal: %s", text)
+	}
+	return n, nil
+}
+
+// patience returns how long a stop may take: what the call says, what the
+// container says, ten seconds.
+func patience(c *ctr, r *http.Request) (time.Duration, error) {
+	seconds := 10
+	if c.Config.StopTimeout != nil {
+		seconds = *c.Config.StopTimeout
+	}
+	if text := r.FormValue("t"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return 0, badRequest("invalid timeout %q", text)
+		}
+		seconds = n
+	}
+	if seconds < 0 {
+		return 24 * time.Hour, nil
+	}
+	return time.Duration(seconds) * time.Second, nil
+}
+
+func (s *Server) stopContainer(w http.ResponseWriter, r *http.Request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.find(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if !c.running() {
+		return errNotModified
+	}
+	if err := s.stopBy(c, r); err != nil {
+		return err
+	}
+	s.emitContainer(c, events.ActionStop, nil)
+	return done(w)
+}
+
+func (s *Server) stopBy(c *ctr, r *http.Request) error {
+	timeout, err := patience(c, r)
+	if err != nil {
+		return err
+	}
+	text := c.Config.StopSignal
+	if requested(r).atLeast(1, 42) {
+		text = cmp.Or(r.FormValue("signal"), text)
+	}
+	signal, err := parseSignal(text, sigterm)
+	if err != nil {
+		return err
+	}
+	s.halt(c, signal, timeout)
+	return nil
+}
+
+func (s *Server) restartContainer(w http.ResponseWriter, r *http.Request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.find(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if c.running() {
+		autoRemove := c.HostConfig.AutoRemove
+		c.HostConfig.AutoRemove = false
+		err := s.stopBy(c, r)
+		c.HostConfig.AutoRemove = autoRemove
+		if err != nil {
+			return err
+		}
+		s.emitContainer(c, events.ActionStop, nil)
+	}
+	if err := s.start(c); err != nil {
+		return err
+	}
+	c.failures = 0
+	s.emitContainer(c, events.ActionRestart, nil)
+	return done(w)
+}
+
+func (s *Server) killContainer(w http.ResponseWriter, r *http.Request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.find(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	signal, err := parseSignal(r.FormValue("signal"), sigkill)
+	if err != nil {
+		return err
+	}
+	if !c.running() || c.State.Restarting {
+		return conflict("Cannot kill container: %s: Container %s is not running", r.PathValue("id"), c.ID)
+	}
+	stop, _ := parseSignal(c.Config.StopSignal, sigterm)
+	ends := signal == sigkill || !c.doing.IgnoresTERM && (signal == sigterm || signal == sigint || signal == stop)
+	if signal == sigkill || signal == stop {
+		c.manual = true
+	}
+	s.emitContainer(c, events.ActionKill, map[string]string{"signal": strconv.Itoa(signal)})
+	if ends {
+		code := c.doing.TERMCode
+		if signal == sigkill {
+			code = 128 + sigkill
+		}
+		s.exit(c, code, false)
+	}
+	return done(w)
+}
+
+func (s *Server) pauseContainer(w http.ResponseWriter, r *http.Request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.find(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	switch {
+	case !c.running():
+		return conflict("Container %s is not running", c.ID)
+	case c.State.Paused:
+		return conflict("Container %s is already paused", c.ID)
+	case c.State.Restarting:
+		return conflict("Container %s is restarting, wait until the container is running", c.ID)
+	}
+	c.State.Paused, c.State.Status = true, container.StatePaused
+	c.touch()
+	s.emitContainer(c, events.ActionPause, nil)
+	return done(w)
+}
+
+func (s *Server) unpauseContainer(w http.ResponseWriter, r *http.Request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.find(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if !c.State.Paused {
+		return conflict("Container %s is not paused", c.ID)
+	}
+	c.State.Paused, c.State.Status = false, container.StateRunning
+	c.touch()
+	s.emitContainer(c, events.ActionUnPause, nil)
+	return done(w)
+}
+
+func (s *Server) renameContainer(w http.ResponseWriter, r *http.Request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.find(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	name := strings.TrimPrefix(r.FormValue("name"), "/")
+	switch {
+	case name == "":
+		return badRequest("Neither old nor new names may be empty")
+	case name == c.name():
+		return badRequest("Renaming a container with the same name as its current name")
+	case !validName(name):
+		return badRequest("Error when allocating new name: Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name)
+	}
+	if other := s.names[name]; other != nil {
+		return conflict("Error when allocating new name: Conflict. The container name %q is already in use by container %q. You have to remove (or rename) that container to be able to reuse that name.", "/"+name, other.ID)
+	}
+	old := c.Name
+	delete(s.names, c.name())
+	c.Name = "/" + name
+	s.names[name] = c
+	c.touch()
+	s.emitContainer(c, events.ActionRename, map[string]string{"oldName": old})
+	return done(w)
+}
+
+func (s *Server) removeContainer(w http.ResponseWriter, r *http.Request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.find(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if c.running() {
+		if !truth(r, "force") {
+			state := "running"
+			if c.State.Paused {
+				return conflict("You cannot remove a paused container %s. Unpause and then stop the container before attempting removal or force remove", c.ID)
+			}
+			if c.State.Restarting {
+				state = "restarting"
+			}
+			return conflict("You cannot remove a %s container %s. Stop the container before attempting removal or force remove", state, c.ID)
+		}
+		autoRemove := c.HostConfig.AutoRemove
+		c.HostConfig.AutoRemove = false
+		s.halt(c, sigkill, 0)
+		c.HostConfig.AutoRemove = autoRemove
+	}
+	s.destroy(c, truth(r, "v"))
+	return done(w)
+}
+
+func (s *Server) waitContainer(w http.ResponseWriter, r *http.Request) error {
+	s.mu.Lock()
+	c, err := s.find(r.PathValue("id"))
+	if err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	condition := cmp.Or(r.FormValue("condition"), "not-running")
+	run, finished := c.run, c.finished
+	met := func() bool {
+		select {
+		case <-c.gone:
+			return true
+		default:
+		}
+		switch condition {
+		case "next-exit":
+			return c.finished != finished || c.run != run && !c.running()
+		case "removed":
+			return false
+		}
+		return !c.running()
+	}
+	switch condition {
+	case "not-running", "next-exit", "removed":
+	default:
+		s.mu.Unlock()
+		return badRequest("invalid condition: %q", condition)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusOK)
+	http.NewResponseController(w).Flush()
+	for !met() {
+		woken := make(chan struct{})
+		c.waiters = append(c.waiters, woken)
+		s.mu.Unlock()
+		select {
+		case <-woken:
+		case <-r.Context().Done():
+			return nil
+		case <-closing(r):
+			return nil
+		}
+		s.mu.Lock()
+	}
+	code := c.State.ExitCode
+	s.mu.Unlock()
+	fmt.Fprintf(w, "{\"Error\":null,\"StatusCode\":%d}\n", code)
+	return nil
+}
