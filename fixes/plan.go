@@ -66,12 +66,12 @@ type Choice struct {
 // in Before as they are in the file: show it through [FileChange.Hunks], which
 // masks them.
 type FileChange struct {
-	Path    string // absolute
+	Path    string // absolute, of the file that is written
 	Name    string // shown
-	Created bool   // did not exist
-	Before  []byte
+	Created bool   // Path does not exist yet
+	Before  []byte // of the file that is hardened, also where Path is one beside it
 	After   []byte
-	Edits   []checks.Edit
+	Edits   []checks.Edit // of Before, in order; Edit.Path is empty
 }
 
 // A Change is one setting before and after, as shown: secrets masked.

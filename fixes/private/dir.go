@@ -44,14 +44,24 @@ func (d Dir) Write(name string, data []byte) error {
 	return SyncDir(root)
 }
 
-// Create is Write for a file that must not exist yet.
+// Create is Write for a file that must not exist yet: it wraps
+// [fs.ErrExist] when it does.
 func (d Dir) Create(name string, data []byte) error {
 	root, err := d.create()
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	if err := writeNew(root, name, data); err != nil {
+	temp := "." + name + ".tmp"
+	if err := root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := writeNew(root, temp, data); err != nil {
+		return err
+	}
+	defer root.Remove(temp)
+	// A link, unlike a rename, never takes the place of another file.
+	if err := root.Link(temp, name); err != nil {
 		return err
 	}
 	return SyncDir(root)

@@ -1,0 +1,238 @@
+package dockerfile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"github.com/containerd/errdefs"
+
+	"plimsoll/checks"
+	"plimsoll/checks/dockerfile"
+	"plimsoll/checks/terminal"
+	"plimsoll/fixes"
+)
+
+// Options say what a [Mechanic] works with.
+type Options struct {
+	// Checks prove every patch: those that were reported must be gone, and
+	// none may be new. Those of other kinds are ignored.
+	Checks []*checks.Check
+
+	// Policy says which of the remaining findings a plan mentions.
+	Policy *checks.Policy
+
+	// Secrets is the directory for secrets that are moved out of files.
+	Secrets string
+}
+
+// A Mechanic patches Dockerfiles and the files beside them.
+type Mechanic struct{ o Options }
+
+// New returns a mechanic for subjects of kind [checks.Dockerfile].
+func New(o Options) *Mechanic {
+	o.Checks = slices.DeleteFunc(slices.Clone(o.Checks), func(c *checks.Check) bool { return c.Kind != checks.Dockerfile })
+	return &Mechanic{o}
+}
+
+// A patch is what Apply needs of a plan: fixes.Plan.Detail.
+type patch struct {
+	proof    *proof
+	vault    vault
+	deposits []deposit
+	targets  []target
+}
+
+// A target is one file that is written.
+type target struct {
+	old    identity // of the file that is written
+	source identity // of the file that it was made from; the same unless written beside
+	after  []byte
+	attributes
+	change fixes.FileChange
+}
+
+// suffix of a patched file that is written beside its original.
+const hardened = ".hardened"
+
+// Plan makes a plan; see package fixer.
+func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fixes.Request) (*fixes.Plan, error) {
+	file, ok := subject.(*dockerfile.File)
+	if !ok {
+		return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("not a Dockerfile: %T", subject))
+	}
+	project, err := openProject(filepath.Dir(file.Path))
+	if err != nil {
+		return nil, err
+	}
+	defer project.Close()
+
+	plan := &fixes.Plan{Subject: file.Ref(), Mechanism: fixes.Patch}
+	block := func(err error) error {
+		var r *refusal
+		if !errors.As(err, &r) {
+			return err
+		}
+		if plan.Blocked.IsZero() {
+			plan.Blocked = r.why
+		}
+		return nil
+	}
+	name := filepath.Base(file.Path)
+	source, id, err := project.read(name)
+	switch {
+	case err != nil:
+		if err := block(err); err != nil {
+			return nil, err
+		}
+	case !id.Exists || string(source) != string(file.Source):
+		return nil, fmt.Errorf("%s: %w", terminal.Line(file.Name), fixes.ErrChanged)
+	}
+
+	if file.Refusal != nil {
+		plan.Title = checks.Msg("fix %s", terminal.Line(file.Name))
+		plan.Blocked = checks.Msg("%s does not parse, so that no change of it can be proved: %s", terminal.Line(file.Name), terminal.Line(file.Refusal.Error()))
+		return plan, nil
+	}
+	proof, err := m.prove(ctx, project, file, request)
+	if err != nil {
+		return nil, err
+	}
+	plan.Title = proof.title()
+	plan.Choices = proof.choices
+	plan.Cures, plan.Leaves = proof.cures, proof.leaves
+	plan.Notes = proof.notes
+
+	p := &patch{proof: proof, vault: vaultOf(m.o.Secrets, project.dir)}
+	if err := p.aim(project, file, id, request.Beside); err != nil {
+		if err := block(err); err != nil {
+			return nil, err
+		}
+	}
+	if len(p.targets) == 0 && plan.Blocked.IsZero() {
+		plan.Blocked = proof.nothing()
+	}
+	if plan.Blocked.IsZero() && !writable(project.dir) {
+		plan.Blocked = checks.Msg("%s cannot be written: make it writable for yourself first", terminal.Line(project.dir))
+	}
+	if err := p.deposit(project); err != nil {
+		if err := block(err); err != nil {
+			return nil, err
+		}
+	}
+	for _, t := range p.targets {
+		plan.Files = append(plan.Files, t.change)
+	}
+	plan.Notes = append(plan.Notes, p.notes(file, request.Beside)...)
+	plan.Steps = p.steps(project, file)
+	plan.Fingerprint = p.fingerprint()
+	plan.Detail = p
+	return plan, nil
+}
+
+// aim decides which files are written, from the drafts that were proved.
+func (p *patch) aim(project *project, file *dockerfile.File, subject identity, beside bool) error {
+	drafts := p.proof.after.drafts
+	var refused error
+	for _, name := range slices.Sorted(maps.Keys(drafts)) {
+		d := drafts[name]
+		if !d.changed() {
+			continue
+		}
+		from := name
+		if name == "" {
+			from = filepath.Base(file.Path)
+		}
+		_, source, err := project.read(from)
+		if err != nil {
+			refused = errors.Join(refused, err)
+			source = identity{Name: from}
+		} else if source.Exists != d.exists || d.exists && source.Sum != sum(d.before) {
+			return fmt.Errorf("%s: %w", terminal.Line(from), fixes.ErrChanged)
+		}
+		t := target{old: source, source: source, after: d.bytes(), attributes: source.attributes}
+		if !source.Exists {
+			t.attributes = attributes{UID: subject.UID, GID: subject.GID}
+		}
+		if beside {
+			to, err := besideName(name, filepath.Base(file.Path))
+			if err != nil {
+				return err
+			}
+			if _, t.old, err = project.read(to); err != nil {
+				return err
+			}
+			if t.old.Exists {
+				refused = errors.Join(refused, refuse("%s exists already: move it away, or change the file itself", to))
+			}
+		}
+		shown := filepath.Join(filepath.Dir(file.Name), t.old.Name)
+		if name == "" && !beside {
+			shown = file.Name
+		}
+		t.change = fixes.FileChange{
+			Path:    project.path(t.old.Name),
+			Name:    terminal.Line(shown),
+			Created: !t.old.Exists,
+			Before:  d.before,
+			After:   t.after,
+			Edits:   d.edits(),
+		}
+		p.targets = append(p.targets, t)
+	}
+	return refused
+}
+
+// besideName returns where the patched copy of a file goes. A builder prefers
+// NAME.dockerignore to .dockerignore when it builds NAME.
+func besideName(name, dockerfile string) (string, error) {
+	switch name {
+	case "":
+		return dockerfile + hardened, nil
+	case ".dockerignore", dockerfile + ".dockerignore":
+		return dockerfile + hardened + ".dockerignore", nil
+	}
+	return "", refuse("%s cannot be patched in a copy: change the file itself", name)
+}
+
+// deposit finds a place for every secret that the patch takes out of a file.
+func (p *patch) deposit(project *project) error {
+	for _, t := range p.targets {
+		for _, e := range t.change.Edits {
+			if len(e.Moved) > 0 && !filepath.IsAbs(p.vault.Path) {
+				return errdefs.ErrFailedPrecondition.WithMessage("there is no private place for secrets")
+			}
+			for _, s := range e.Moved {
+				if slices.ContainsFunc(p.deposits, func(d deposit) bool { return d.MovedSecret == s }) {
+					continue
+				}
+				d, err := p.vault.place(s, p.deposits)
+				if err != nil {
+					return err
+				}
+				p.deposits = append(p.deposits, d)
+			}
+		}
+	}
+	if len(p.deposits) > 0 && p.vault.within(project.dir) {
+		return refuse("the private place for secrets, %s, is inside of the build context: a build would copy them", p.vault.Path)
+	}
+	return nil
+}
+
+// fingerprint identifies every file that the plan was made from and writes.
+func (p *patch) fingerprint() string {
+	var all []identity
+	for _, t := range p.targets {
+		all = append(all, t.source, t.old)
+	}
+	data, err := json.Marshal(all)
+	if err != nil {
+		panic("dockerfile: identities do not marshal: " + err.Error())
+	}
+	return sum(data)
+}

@@ -1,0 +1,330 @@
+package dockerfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
+
+	"plimsoll/checks"
+	"plimsoll/checks/dockerfile"
+	"plimsoll/checks/terminal"
+	"plimsoll/fixes"
+)
+
+// A proof is a set of fixes that were tried on a copy, one after the other,
+// and found to cure what they should without bringing in anything.
+type proof struct {
+	before, after *trial
+	choices       []fixes.Choice
+	cures, leaves []checks.Finding
+	titles        []checks.Message // of the fixes that were taken
+	notes         []checks.Message
+	left          []checks.Message // why fixes were left out
+	name          string
+}
+
+// A wish is one finding that is to be cured, and by which of its fixes.
+type wish struct {
+	id  checks.FindingID
+	fix string
+	why checks.Message // why it could not be granted so far
+}
+
+// prove tries the fixes of request on a copy. Each starts from the result of
+// those before it, with findings of its own, so that two fixes of one line do
+// not collide and a fix that spoils something is found by itself.
+func (m *Mechanic) prove(ctx context.Context, project *project, file *dockerfile.File, request fixes.Request) (*proof, error) {
+	start, err := m.newTrial(project, file)
+	if err != nil {
+		return nil, err
+	}
+	p := &proof{before: start, after: start, name: terminal.Line(file.Name)}
+	values := maps.Clone(request.Values)
+	if values == nil {
+		values = checks.Values{}
+	}
+	var wishes []*wish
+	for _, f := range request.Findings {
+		w := &wish{id: f.ID(), fix: request.Fix[f.ID()]}
+		now, ok := start.findings[keyOf(&f)]
+		if !ok {
+			continue // cured already
+		}
+		fix, err := choose(&now, w.fix)
+		if err != nil {
+			return nil, err
+		}
+		if fix == nil {
+			p.left = append(p.left, checks.Msg("%s is left as it is: a person has to decide", f.Check.ID))
+			continue
+		}
+		if err := p.decide(fix, values); err != nil {
+			return nil, err
+		}
+		wishes = append(wishes, w)
+	}
+	for progress := true; progress; {
+		progress = false
+		for i := 0; i < len(wishes); i++ {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			if p.grant(wishes[i], values) {
+				progress = true
+				wishes = slices.Delete(wishes, i, i+1)
+				i--
+			}
+		}
+	}
+	for _, w := range wishes {
+		p.left = append(p.left, w.why)
+	}
+	p.notes = append(p.notes, p.left...)
+	p.conclude(request.Findings)
+	return p, nil
+}
+
+// choose returns the fix of f called id, or its first; nil if f has none.
+func choose(f *checks.Finding, id string) (*checks.Fix, error) {
+	for i := range f.Fixes {
+		if fix := &f.Fixes[i]; fix.Edit != nil && (id == "" || fix.ID == id) {
+			return fix, nil
+		}
+	}
+	if id != "" {
+		return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("%s has no fix called %q", f.Check.ID, id))
+	}
+	return nil, nil
+}
+
+// decide adds the choices of fix, with the values that are in force.
+func (p *proof) decide(fix *checks.Fix, values checks.Values) error {
+	for _, c := range fix.Choices {
+		if slices.ContainsFunc(p.choices, func(known fixes.Choice) bool { return known.Key == c.Key }) {
+			continue
+		}
+		value, ok := values[c.Key]
+		if !ok {
+			value = c.Default
+			values[c.Key] = value
+		}
+		if c.Options != nil && !slices.Contains(c.Options, value) {
+			return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("%s cannot be %q: use one of %s", c.Key, value, strings.Join(c.Options, ", ")))
+		}
+		if c.Valid != nil {
+			if err := c.Valid(value); err != nil {
+				return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("%s cannot be %q: %v", c.Key, value, err))
+			}
+		}
+		p.choices = append(p.choices, fixes.Choice{Choice: c, Value: value})
+	}
+	return nil
+}
+
+// grant tries one wish, and takes the result if it holds.
+func (p *proof) grant(w *wish, values checks.Values) bool {
+	check := w.id.Check
+	f, ok := p.after.findings[key{check, w.id.Key}]
+	if !ok {
+		return true // another fix cured it too
+	}
+	fix, err := choose(&f, w.fix)
+	if err == nil && fix == nil {
+		err = errors.New("it no longer has a fix")
+	}
+	var edits []checks.Edit
+	if err == nil {
+		if err = p.decide(fix, values); err == nil {
+			edits, err = fix.Edit(values)
+		}
+	}
+	if err != nil {
+		w.why = checks.Msg("%s is left as it is: %s", check, terminal.Line(err.Error()))
+		return false
+	}
+	next, err := p.after.with(edits)
+	switch {
+	case errors.Is(err, errOverlap):
+		w.why = checks.Msg("%s is left as it is: its edits contradict each other", check)
+		return false
+	case err != nil:
+		w.why = checks.Msg("%s is left as it is: %s", check, terminal.Line(err.Error()))
+		return false
+	}
+	if _, still := next.findings[key{check, w.id.Key}]; still {
+		w.why = checks.Msg("%s is left as it is: its fix does not cure it here", check)
+		return false
+	}
+	for _, k := range next.keys() {
+		if _, known := p.after.findings[k]; !known {
+			w.why = checks.Msg("%s is left as it is: its fix would bring in %s", check, k.check)
+			return false
+		}
+	}
+	p.after = next
+	p.titles = append(p.titles, fix.Title)
+	if !fix.Caution.IsZero() && !slices.ContainsFunc(p.notes, func(n checks.Message) bool { return n.String() == fix.Caution.String() }) {
+		p.notes = append(p.notes, fix.Caution)
+	}
+	return true
+}
+
+// conclude compares the findings before and after.
+func (p *proof) conclude(requested []checks.Finding) {
+	gone := func(f checks.Finding) bool {
+		_, still := p.after.findings[keyOf(&f)]
+		return !still
+	}
+	for _, f := range requested {
+		if _, was := p.before.findings[keyOf(&f)]; was && gone(f) {
+			p.cures = append(p.cures, f)
+		}
+	}
+	for _, f := range p.before.visible() {
+		if gone(f) && !slices.ContainsFunc(p.cures, func(c checks.Finding) bool { return c.ID() == f.ID() }) {
+			p.cures = append(p.cures, f)
+		}
+	}
+	p.leaves = p.after.visible()
+}
+
+func (p *proof) title() checks.Message {
+	switch len(p.titles) {
+	case 0:
+		return checks.Msg("fix %s", p.name)
+	case 1:
+		return p.titles[0]
+	}
+	return checks.Msg("fix %d problems of %s", len(p.cures), p.name)
+}
+
+// nothing says why a proof has no result.
+func (p *proof) nothing() checks.Message {
+	if len(p.left) > 0 {
+		return p.left[0]
+	}
+	return checks.Msg("%s has nothing left to fix", p.name)
+}
+
+// A trial is the project as it would be after some edits, judged.
+type trial struct {
+	mechanic *Mechanic
+	project  *project
+	file     *dockerfile.File
+	drafts   map[string]*draft // by Edit.Path
+	findings map[key]checks.Finding
+}
+
+// A key identifies a finding within its file.
+type key struct{ check, key string }
+
+func keyOf(f *checks.Finding) key { return key{f.Check.ID, f.Key} }
+
+func (m *Mechanic) newTrial(project *project, file *dockerfile.File) (*trial, error) {
+	t := &trial{mechanic: m, project: project, file: file, drafts: map[string]*draft{"": newDraft(file.Source, true)}}
+	return t, t.judge()
+}
+
+// judge runs every check by itself, so that none is hidden by another that
+// covers it and would come into view when that one is cured.
+func (t *trial) judge() error {
+	t.findings = map[key]checks.Finding{}
+	for _, c := range t.mechanic.o.Checks {
+		report := checks.Run(t.file, []*checks.Check{c}, &checks.Policy{Profile: checks.All})
+		if err := errors.Join(report.Errors...); err != nil {
+			return err
+		}
+		for _, f := range report.Findings {
+			if _, known := t.findings[keyOf(&f)]; !known {
+				t.findings[keyOf(&f)] = f
+			}
+		}
+	}
+	return nil
+}
+
+// keys returns the keys of all findings in a stable order.
+func (t *trial) keys() []key {
+	return slices.SortedFunc(maps.Keys(t.findings), func(a, b key) int {
+		return strings.Compare(a.check+"\x00"+a.key, b.check+"\x00"+b.key)
+	})
+}
+
+// visible returns the findings that the user's policy shows.
+func (t *trial) visible() []checks.Finding {
+	return checks.Run(t.file, t.mechanic.o.Checks, t.mechanic.o.Policy).Findings
+}
+
+// with returns the trial after more edits, parsed and judged again with the
+// same facts about base images.
+func (t *trial) with(edits []checks.Edit) (*trial, error) {
+	byPath := map[string][]checks.Edit{}
+	for _, e := range edits {
+		path := e.Path
+		if path != "" {
+			path = filepath.Clean(path)
+		}
+		if own := ignoreName(t.file); path == ".dockerignore" && slices.Contains(t.file.Context.Names, own) {
+			path = own
+		}
+		byPath[path] = append(byPath[path], e)
+	}
+	next := &trial{mechanic: t.mechanic, project: t.project, drafts: maps.Clone(t.drafts)}
+	for path, edits := range byPath {
+		d, ok := next.drafts[path]
+		if !ok {
+			data, id, err := t.project.read(path)
+			if err != nil {
+				return nil, err
+			}
+			d = newDraft(data, id.Exists)
+		}
+		d, err := d.with(edits)
+		if err != nil {
+			return nil, err
+		}
+		next.drafts[path] = d
+	}
+	next.file = parse(t.file, next.drafts[""].bytes(), func(path string) ([]byte, bool) {
+		d, ok := next.drafts[path]
+		if !ok {
+			return nil, false
+		}
+		return d.bytes(), true
+	})
+	if next.file.Refusal != nil {
+		return nil, fmt.Errorf("its fix would not parse: %w", next.file.Refusal)
+	}
+	return next, next.judge()
+}
+
+// parse returns old with other text and the same facts from outside. changed
+// returns the content of a file beside it, if that is another one too.
+func parse(old *dockerfile.File, source []byte, changed func(path string) ([]byte, bool)) *dockerfile.File {
+	file := dockerfile.Parse(old.Path, old.Name, source)
+	file.Bases, file.Context = old.Bases, old.Context
+	own := ignoreName(old)
+	for _, path := range []string{own, ".dockerignore"} {
+		if data, ok := changed(path); ok {
+			file.Context.Ignore = data
+			if !slices.Contains(file.Context.Names, path) {
+				file.Context.Names = append(slices.Clone(file.Context.Names), path)
+			}
+			break
+		}
+		if slices.Contains(file.Context.Names, own) {
+			break
+		}
+	}
+	return file
+}
+
+// ignoreName returns the name of the ignore list that is for file alone. It
+// wins over .dockerignore.
+func ignoreName(file *dockerfile.File) string { return filepath.Base(file.Path) + ".dockerignore" }

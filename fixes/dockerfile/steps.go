@@ -1,0 +1,122 @@
+package dockerfile
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/aymanbagabas/go-udiff"
+
+	"plimsoll/checks"
+	"plimsoll/checks/dockerfile"
+	"plimsoll/checks/secret"
+	"plimsoll/checks/terminal"
+	"plimsoll/fixes"
+)
+
+// steps says what Apply does, in its order: the secrets, each file, the proof.
+func (p *patch) steps(project *project, file *dockerfile.File) []fixes.Step {
+	var out []fixes.Step
+	for _, d := range p.deposits {
+		path := p.path(d)
+		out = append(out, fixes.Step{
+			Op:      "keep",
+			Target:  terminal.Line(path),
+			Why:     checks.Msg("the secret %s is in a file of its own, for you alone, before it leaves %s", d.ID, terminal.Line(file.Name)),
+			Command: terminal.Line(fmt.Sprintf("(umask 077 && mkdir -p %s && cat > %s)", shellQuote(p.vault.Path), shellQuote(path))),
+		})
+	}
+	for _, t := range p.targets {
+		why := checks.Msg("all edits at once: the file is the old one or the new one, never a part of it")
+		if t.change.Created {
+			why = checks.Msg("a new file: nothing that exists is overwritten")
+		}
+		out = append(out, fixes.Step{Op: "write", Target: t.change.Name, Why: why, Command: patchCommand(project.dir, t)})
+	}
+	if len(p.targets) > 0 {
+		out = append(out, fixes.Step{
+			Op:      "verify",
+			Target:  terminal.Line(file.Name),
+			Why:     checks.Msg("what was written is read back, parsed and checked again"),
+			Command: p.buildCommand(project.dir, p.written(file)),
+		})
+	}
+	return out
+}
+
+// written returns the name of the Dockerfile that holds the result.
+func (p *patch) written(file *dockerfile.File) string {
+	name := filepath.Base(file.Path)
+	for _, t := range p.targets {
+		if t.source.Name == name {
+			return t.old.Name
+		}
+	}
+	return name
+}
+
+func (p *patch) path(d deposit) string { return filepath.Join(p.vault.Path, d.file) }
+
+// buildCommand builds the result, with the secrets that it now asks for.
+func (p *patch) buildCommand(dir, name string) string {
+	var b strings.Builder
+	b.WriteString("docker build")
+	for _, d := range p.deposits {
+		fmt.Fprintf(&b, " --secret %s", shellQuote("id="+d.ID+",src="+p.path(d)))
+	}
+	if name != "Dockerfile" {
+		fmt.Fprintf(&b, " -f %s", shellQuote(filepath.Join(dir, name)))
+	}
+	return terminal.Line(b.String() + " " + shellQuote(dir))
+}
+
+// patchCommand returns the change as input of patch, or "" where that would
+// show a secret or lose a byte on its way through a terminal.
+func patchCommand(dir string, t target) string {
+	from := t.source.Name
+	if !t.source.Exists {
+		from = "/dev/null"
+	}
+	diff := udiff.Unified(from, t.old.Name, string(t.change.Before), string(t.after))
+	if !utf8.ValidString(diff) || strings.Contains(diff, "\r") || secret.Redact(diff) != diff || !printable(diff) || !printable(dir) {
+		return ""
+	}
+	for _, e := range t.change.Edits {
+		if len(e.Moved) > 0 || e.Start < e.End && t.change.HoldsSecret(e.Start, e.End) {
+			return ""
+		}
+	}
+	output := ""
+	if t.source.Name != t.old.Name {
+		output = " -o " + shellQuote(t.old.Name) + " " + shellQuote(t.source.Name)
+	}
+	return fmt.Sprintf("cd %s && patch -p0%s <<'EOF'\n%sEOF", shellQuote(dir), output, diff)
+}
+
+// printable reports whether s is the same on every terminal, line by line.
+func printable(s string) bool {
+	for l := range strings.SplitSeq(s, "\n") {
+		if plain := strings.ReplaceAll(l, "\t", " "); terminal.Line(plain) != plain {
+			return false
+		}
+	}
+	return true
+}
+
+// notes says what the user has to know beside the diff.
+func (p *patch) notes(file *dockerfile.File, beside bool) []checks.Message {
+	var out []checks.Message
+	if beside {
+		out = append(out, checks.Msg("%s stays as it is, so that its findings stay too until the copy takes its place", terminal.Line(file.Name)))
+	}
+	for _, d := range p.deposits {
+		out = append(out, checks.Msg("the secret %s moves to %s", d.ID, terminal.Line(p.path(d))))
+	}
+	if len(p.deposits) > 0 {
+		out = append(out,
+			checks.Msg("build with: %s", p.buildCommand(filepath.Dir(file.Path), p.written(file))),
+			checks.Msg("the old value is still in the history of images and of version control: replace it at its issuer"))
+	}
+	return out
+}
