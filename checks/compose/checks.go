@@ -1,6 +1,36 @@
 package compose
 
-import "plimsoll/checks"
+import (
+	"strings"
 
-// Checks returns the checks of this package in the order of the course.
-func Checks() []*checks.Check { return nil }
+	"plimsoll/checks"
+	"plimsoll/checks/container"
+)
+
+// Checks returns the checks of this package in the order of the course: those
+// of containers that need no running container, applied to each service.
+func Checks() []*checks.Check {
+	var all []*checks.Check
+	for _, c := range container.ServiceChecks() {
+		all = append(all, perService(c))
+	}
+	return all
+}
+
+// perService returns rule as a check of compose files. What it covers is
+// dropped, because that would hide findings of other services.
+func perService(rule *checks.Check) *checks.Check {
+	c := *rule
+	c.Kind = checks.Compose
+	c.Covers = nil
+	c.Run = func(subject checks.Subject, report func(checks.Finding)) {
+		for _, service := range subject.(*File).Services {
+			rule.Run(service, func(f checks.Finding) {
+				f.Key = strings.TrimSuffix(service.Compose.Service+"/"+f.Key, "/")
+				f.Fixes = nil // they change containers; files are edited elsewhere
+				report(f)
+			})
+		}
+	}
+	return &c
+}

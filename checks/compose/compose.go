@@ -1,8 +1,18 @@
 // Package compose reads compose files and judges each service by the checks
 // of containers.
+//
+// A file is read as docker compose would: with extends, merges, anchors and
+// the variables of .env beside it. Three things differ. Nothing outside the
+// folder of the file is read and nothing is fetched. Services of included
+// files belong to those files. Variables that are not set do no harm, because
+// a check runs where nobody is about to start anything.
 package compose
 
 import (
+	"fmt"
+	"io"
+	"os"
+
 	"plimsoll/checks"
 	"plimsoll/checks/container"
 )
@@ -18,4 +28,70 @@ type File struct {
 // Ref implements [checks.Subject].
 func (f *File) Ref() checks.Ref {
 	return checks.Ref{Kind: checks.Compose, ID: f.Path, Name: f.Name}
+}
+
+// Load reads the compose file at path; see [Parse].
+func Load(path, name string) (*File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read compose file: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &checks.Problem{What: checks.Msg("%s is not a regular file", name)}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read compose file: %w", err)
+	}
+	defer f.Close()
+	source, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("read compose file: %w", err)
+	}
+	return Parse(path, name, source)
+}
+
+// Parse returns the compose file that would be at path, an absolute one, if it
+// held source. Files that it names (.env, env_file, extends) are read from the
+// folder of path when they are there. An error is a [checks.Problem] that says
+// where the file is wrong.
+func Parse(path, name string, source []byte) (_ *File, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &checks.Problem{What: checks.Msg("%s cannot be read: %s", name, fmt.Sprint(r))}
+		}
+	}()
+	doc, err := parseDocument(source)
+	if err != nil {
+		return nil, refuse(path, name, doc, err)
+	}
+	folder := openFolder(path)
+	defer folder.close()
+	project, err := load(folder, path, source)
+	if err != nil && len(doc.services) == 0 {
+		return nil, refuseWithout(name, err)
+	}
+	if err != nil {
+		return nil, refuse(path, name, doc, err)
+	}
+	file := &File{Path: path, Name: name, Source: source}
+	for _, service := range doc.services {
+		config, ok := project.Services[service.name]
+		if !ok {
+			continue // a reset service, or one that only has extensions
+		}
+		settings := settings(project, config)
+		settings.Config.Env = environment(folder, config, service)
+		file.Services = append(file.Services, &container.Container{
+			Settings: settings,
+			Compose: &container.Position{
+				File:    path,
+				Service: service.name,
+				Line:    service.line,
+				EndLine: service.endLine,
+				Keys:    service.keys,
+			},
+		})
+	}
+	return file, nil
 }
