@@ -1,0 +1,205 @@
+package tui
+
+import (
+	"slices"
+
+	tea "charm.land/bubbletea/v2"
+
+	"plimsoll/checks"
+	"plimsoll/checks/inventory"
+	"plimsoll/fixes"
+	"plimsoll/fixes/ledger"
+)
+
+// whyNoChange says why nothing can be changed at all; zero if it can.
+func (m *Model) whyNoChange() checks.Message {
+	switch {
+	case m.o.ReadOnly:
+		return checks.Msg("read-only: plimsoll was started to show, not to change")
+	case m.crew.fixer == nil:
+		return checks.Msg("fixing is not available here")
+	}
+	return checks.Message{}
+}
+
+// whyNotFixable says why a finding cannot be fixed now; zero if it can.
+func (m *Model) whyNotFixable(r findingRow) checks.Message {
+	if why := m.whyNoChange(); !why.IsZero() {
+		return why
+	}
+	kind := r.subject.Ref.Kind
+	engine := kind == checks.Container || kind == checks.Image || kind == checks.Host
+	switch {
+	case !r.finding.Fixable():
+		return checks.Msg("this finding has no automatic fix; its explanation says what to do")
+	case !r.subject.judged():
+		return checks.Msg("the subject is still being read")
+	case engine && m.world.engine.Phase != inventory.Connected:
+		return checks.Msg("there is no connection to the engine")
+	}
+	return checks.Message{}
+}
+
+func (m *Model) whyNoFix() checks.Message {
+	r, ok := m.findings.current()
+	if !ok {
+		if why := m.whyNoChange(); !why.IsZero() {
+			return why
+		}
+		return checks.Msg("no finding is selected")
+	}
+	return m.whyNotFixable(r)
+}
+
+// fixOne plans the fix of the selected finding.
+func (m *Model) fixOne() tea.Cmd {
+	r, _ := m.findings.current()
+	d, cmd := newFixDialog(&m.ui, m.crew, r.subject.Subject, fixes.Request{Findings: []checks.Finding{*r.finding}})
+	m.show(d)
+	return cmd
+}
+
+// fixSubject is the subject that "fix all" is about: the selected one, else
+// that of the selected finding.
+func (m *Model) fixSubject() *subject {
+	if r, _ := m.subjects.current(); r.subject != nil {
+		return r.subject
+	}
+	if r, ok := m.findings.current(); ok {
+		return r.subject
+	}
+	return nil
+}
+
+func (m *Model) whyNoFixAll() checks.Message {
+	if why := m.whyNoChange(); !why.IsZero() {
+		return why
+	}
+	s := m.fixSubject()
+	switch {
+	case s == nil:
+		return checks.Msg("no subject is selected")
+	case s.Ref.Kind == checks.Container && s.judged() && m.world.engine.Phase == inventory.Connected:
+		return checks.Message{} // can always be moved to a newer image
+	}
+	for i := range s.Report.Findings {
+		if r := (findingRow{&s.Report.Findings[i], s}); r.finding.Fixable() {
+			return m.whyNotFixable(r)
+		}
+	}
+	return checks.Msg("none of its findings has an automatic fix")
+}
+
+func (m *Model) fixAll() tea.Cmd {
+	m.show(newChooser(m.crew, m.fixSubject()))
+	return nil
+}
+
+func (m *Model) whyNoCopy() checks.Message { return m.whyNoFix() }
+
+// copied is what commands a plan that is not shown would run.
+type copied struct {
+	plan *fixes.Plan
+	err  error
+}
+
+// copyCommands plans the fix of the selected finding and copies its commands.
+func (m *Model) copyCommands() tea.Cmd {
+	r, _ := m.findings.current()
+	f, ctx, subject := m.crew.fixer, m.crew.ctx, r.subject.Subject
+	request := fixes.Request{Findings: []checks.Finding{*r.finding}}
+	return func() tea.Msg {
+		plan, err := f.Plan(ctx, subject, request)
+		return copied{plan, err}
+	}
+}
+
+func (m *Model) whyNoLedger() checks.Message {
+	if m.crew.fixer == nil {
+		return checks.Msg("fixing is not available here")
+	}
+	return checks.Message{}
+}
+
+func (m *Model) whyNoUndo() checks.Message { return m.whyNoChange() }
+
+// lastChange is the newest change that can be undone, if any.
+type lastChange struct {
+	entry ledger.Entry
+	found bool
+	err   error // why it cannot be undone, or could not be looked for
+}
+
+// undoLast looks for the change to take back and then asks.
+func (m *Model) undoLast() tea.Cmd {
+	f, ctx := m.crew.fixer, m.crew.ctx
+	return func() tea.Msg {
+		entries, err := f.Entries()
+		if err != nil {
+			return lastChange{err: err}
+		}
+		i := slices.IndexFunc(entries, func(e ledger.Entry) bool { return e.State == ledger.Applied })
+		if i < 0 {
+			return lastChange{}
+		}
+		return lastChange{entries[i], true, f.CanUndo(ctx, entries[i].ID)}
+	}
+}
+
+func (m *Model) openLedger() tea.Cmd {
+	d := newLedgerPage(m.crew, m.o.ReadOnly)
+	m.show(d)
+	return d.read()
+}
+
+// findInterrupted looks for changes that a crash left unfinished.
+func (m *Model) findInterrupted() tea.Cmd {
+	f, ctx := m.crew.fixer, m.crew.ctx
+	if f == nil || m.o.ReadOnly {
+		return nil
+	}
+	return func() tea.Msg {
+		entries, err := f.Interrupted(ctx)
+		if err != nil || len(entries) == 0 {
+			return nil // asked again when the engine answers; the ledger page shows the error
+		}
+		return interruptedMsg(entries)
+	}
+}
+
+// offerInterrupted opens a question for each unfinished change not yet offered.
+func (m *Model) offerInterrupted(entries []ledger.Entry) {
+	for _, e := range entries {
+		if m.offered[e.ID] {
+			continue
+		}
+		m.offered[e.ID] = true
+		q := newRecovery(m.crew, e)
+		q.guard.start(m.now())
+		m.show(q)
+	}
+}
+
+// answer handles what commands of the main screen bring back.
+func (m *Model) answer(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case copied:
+		if msg.err != nil {
+			m.status = status{m.err(msg.err), true}
+			return nil
+		}
+		return m.perform(copyText(&m.ui, msg.plan.Commands()))
+	case lastChange:
+		switch {
+		case msg.err != nil:
+			m.status = status{m.T("undo: %s", m.err(msg.err)), true}
+		case !msg.found:
+			m.status = status{m.T("nothing to undo"), true}
+		default:
+			q := newUndoQuestion(m.crew, msg.entry)
+			q.guard.start(m.now())
+			m.show(q)
+		}
+	}
+	return nil
+}

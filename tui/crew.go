@@ -1,0 +1,87 @@
+package tui
+
+import (
+	"context"
+	"sync"
+
+	tea "charm.land/bubbletea/v2"
+
+	"plimsoll/checks"
+	"plimsoll/fixes"
+	"plimsoll/fixes/fixer"
+)
+
+// A crew carries out what dialogs ask for, off the screen's goroutine.
+type crew struct {
+	// ctx ends with the program. Bubble Tea gives commands no context, so it
+	// has to be kept here.
+	ctx   context.Context
+	fixer fixer.Fixer
+	jobs  sync.WaitGroup // changes under way; Run waits for them
+}
+
+// A job is a change that is being carried out.
+type job struct {
+	cancel   context.CancelFunc
+	progress chan fixes.Progress
+}
+
+type (
+	planned struct { // for is the dialog that asked, round its question
+		by    *fixDialog
+		round int
+		plan  *fixes.Plan
+		err   error
+	}
+	progressed struct {
+		job *job
+		fixes.Progress
+	}
+	finished struct {
+		job     *job
+		receipt *fixes.Receipt // nil for undo and recovery
+		err     error
+	}
+)
+
+// plan makes a plan. It can be given up by cancel.
+func (c *crew) plan(by *fixDialog, round int, subject checks.Subject, r fixes.Request) (tea.Cmd, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	f := c.fixer
+	return func() tea.Msg {
+		defer cancel()
+		plan, err := f.Plan(ctx, subject, r)
+		return planned{by, round, plan, err}
+	}, cancel
+}
+
+// start begins work, whose progress comes as messages until it has finished.
+func (c *crew) start(work func(context.Context, func(fixes.Progress)) (*fixes.Receipt, error)) (*job, tea.Cmd) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	j := &job{cancel, make(chan fixes.Progress, 16)}
+	program := c.ctx
+	c.jobs.Add(1)
+	do := func() tea.Msg {
+		defer c.jobs.Done()
+		defer cancel()
+		defer close(j.progress)
+		receipt, err := work(ctx, func(p fixes.Progress) {
+			select {
+			case j.progress <- p:
+			case <-program.Done(): // nobody looks any more
+			}
+		})
+		return finished{j, receipt, err}
+	}
+	return j, tea.Batch(do, j.next())
+}
+
+// next waits for the next progress of a job.
+func (j *job) next() tea.Cmd {
+	return func() tea.Msg {
+		if p, ok := <-j.progress; ok {
+			return progressed{j, p}
+		}
+		return nil
+	}
+}

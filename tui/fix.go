@@ -1,0 +1,266 @@
+package tui
+
+import (
+	"context"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"plimsoll/checks"
+	"plimsoll/fixes"
+)
+
+// A stage is how far a fix dialog is.
+type stage int
+
+const (
+	planning stage = iota
+	preview
+	applying
+	done
+	failed
+)
+
+// A fixDialog takes one request from plan to receipt. Nothing is applied before
+// its preview was confirmed.
+type fixDialog struct {
+	window
+	guard
+	crew    *crew
+	subject checks.Subject
+	request fixes.Request
+
+	stage    stage
+	since    time.Time // when this stage began
+	round    int       // counts questions, so that late answers can be told
+	giveUp   context.CancelFunc
+	stale    bool // the preview does not show the values typed
+	plan     *fixes.Plan
+	form     form
+	commands bool // shown in the preview
+	run      run
+	receipt  *fixes.Receipt
+	err      error
+}
+
+// replanNow is sent when the user has stopped typing.
+type replanNow struct {
+	by    *fixDialog
+	round int
+}
+
+const typingPause = 300 * time.Millisecond
+
+func newFixDialog(u *ui, c *crew, subject checks.Subject, r fixes.Request) (*fixDialog, tea.Cmd) {
+	d := &fixDialog{crew: c, subject: subject, request: r, since: u.now()}
+	return d, d.replan()
+}
+
+// replan asks for a plan with the request as it is now.
+func (d *fixDialog) replan() tea.Cmd {
+	if d.giveUp != nil {
+		d.giveUp()
+	}
+	d.round++
+	var cmd tea.Cmd
+	cmd, d.giveUp = d.crew.plan(d, d.round, d.subject, d.request)
+	return cmd
+}
+
+// hear implements listener.
+func (d *fixDialog) hear(u *ui, msg tea.Msg) (action, bool) {
+	switch msg := msg.(type) {
+	case planned:
+		if msg.by != d {
+			return nil, false
+		}
+		if msg.round == d.round {
+			d.answered(u, msg)
+		}
+	case replanNow:
+		if msg.by != d {
+			return nil, false
+		}
+		if msg.round == d.round && d.stage == preview {
+			return d.replan(), true
+		}
+	case progressed:
+		if msg.job != d.run.job {
+			return nil, false
+		}
+		d.run.heard(u, msg.Progress)
+		return msg.job.next(), true
+	case finished:
+		if msg.job != d.run.job {
+			return nil, false
+		}
+		d.ended(u, msg)
+	default:
+		return nil, false
+	}
+	return nil, true
+}
+
+// answered takes in a plan.
+func (d *fixDialog) answered(u *ui, msg planned) {
+	d.stale = false
+	if msg.err != nil {
+		if d.stage == preview { // of other values: keep them to be corrected
+			d.form.problem = u.err(msg.err)
+			d.stale = true
+			return
+		}
+		d.stage, d.err = failed, msg.err
+		return
+	}
+	if d.stage == planning && u.now().Sub(d.since) > spinAfter {
+		d.guard.start(u.now())
+	}
+	d.stage, d.plan = preview, msg.plan
+	d.form.update(d.request, msg.plan)
+}
+
+// ended takes in how the application went.
+func (d *fixDialog) ended(u *ui, msg finished) {
+	if u.now().Sub(d.run.started) > spinAfter {
+		d.guard.start(u.now())
+	}
+	d.window = window{}
+	d.stage, d.receipt, d.err = done, msg.receipt, msg.err
+	if msg.err != nil {
+		d.stage = failed
+	}
+}
+
+// busy implements busy.
+func (d *fixDialog) busy() bool { return d.stage == planning || d.stage == applying }
+
+// working implements worker.
+func (d *fixDialog) working() bool { return d.stage == applying }
+
+// key implements dialog.
+func (d *fixDialog) key(u *ui, k tea.KeyPressMsg) action {
+	name := k.String()
+	if d.guard.holds(u.now()) {
+		return nil
+	}
+	switch d.stage {
+	case planning:
+		if name == "esc" || name == "q" {
+			d.giveUp()
+			return closeDialog{}
+		}
+	case preview:
+		return d.previewKey(u, k)
+	case applying:
+		if name == "esc" {
+			d.run.stop()
+		} else {
+			d.scrollKey(name)
+		}
+	case done:
+		if name == "u" && d.receipt != nil {
+			undo, cmd := newWork(u, d.crew, checks.Msg("Undo"), undoing(d.crew, d.receipt.Entry))
+			return actions{replaceWith{undo}, cmd}
+		}
+		fallthrough
+	case failed:
+		if name == "esc" || name == "enter" || name == "q" {
+			return closeDialog{}
+		}
+		d.scrollKey(name)
+	}
+	return nil
+}
+
+func (d *fixDialog) previewKey(u *ui, k tea.KeyPressMsg) action {
+	name := k.String()
+	if d.form.focused() {
+		changed, handled := d.form.key(k)
+		if changed {
+			return d.changed()
+		}
+		if handled {
+			d.reveal(d.form.line)
+			return nil
+		}
+	}
+	switch name {
+	case "esc", "q":
+		d.giveUp()
+		return closeDialog{}
+	case "tab", "shift+tab":
+		d.form.next(name == "tab")
+		d.reveal(d.form.line)
+	case "d":
+		d.commands = !d.commands
+	case "y":
+		return copyText(u, d.plan.Commands())
+	case "enter":
+		if reason := d.whyNotApply(u); reason != "" {
+			return say{reason, true}
+		}
+		return d.apply(u)
+	default:
+		d.scrollKey(name)
+	}
+	return nil
+}
+
+// changed asks for a new plan once the user has stopped typing.
+func (d *fixDialog) changed() action {
+	d.form.problem = d.form.check()
+	d.stale = true
+	d.round++ // whatever is under way answers another question
+	if d.form.problem != "" {
+		return nil
+	}
+	d.request = d.form.request(d.request)
+	msg := replanNow{d, d.round}
+	return tea.Tick(typingPause, func(time.Time) tea.Msg { return msg })
+}
+
+// whyNotApply says why the plan cannot be applied, or "".
+func (d *fixDialog) whyNotApply(u *ui) string {
+	switch {
+	case d.form.problem != "":
+		return d.form.problem
+	case d.stale:
+		return u.T("planning with the new values …")
+	case !d.plan.Blocked.IsZero():
+		return u.say(d.plan.Blocked)
+	}
+	return ""
+}
+
+func (d *fixDialog) apply(u *ui) action {
+	f, plan := d.crew.fixer, d.plan
+	job, cmd := d.crew.start(func(ctx context.Context, progress func(fixes.Progress)) (*fixes.Receipt, error) {
+		return f.Apply(ctx, plan, progress)
+	})
+	d.stage, d.window = applying, window{}
+	d.run = run{job: job, started: u.now()}
+	return cmd
+}
+
+// paste implements paster.
+func (d *fixDialog) paste(_ *ui, text string) action {
+	if d.stage == preview && d.form.paste(text) {
+		return d.changed()
+	}
+	return nil
+}
+
+// copyText puts commands on the clipboard of the terminal.
+func copyText(u *ui, commands []string) action {
+	if len(commands) == 0 {
+		return say{u.T("there is no equivalent command: the change is in the file"), true}
+	}
+	text := ""
+	for _, c := range commands {
+		text += c + "\n"
+	}
+	return actions{tea.SetClipboard(text), say{u.N(
+		checks.Msg("%d command copied, if your terminal allows it"),
+		checks.Msg("%d commands copied, if your terminal allows it"), len(commands)), false}}
+}

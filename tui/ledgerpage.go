@@ -1,0 +1,196 @@
+package tui
+
+import (
+	"fmt"
+
+	tea "charm.land/bubbletea/v2"
+
+	"plimsoll/checks/terminal"
+	"plimsoll/fixes/ledger"
+)
+
+// A ledgerPage lists what was changed, the newest first.
+type ledgerPage struct {
+	window
+	crew     *crew
+	readOnly bool
+	entries  []ledger.Entry
+	ready    bool
+	err      error
+	cursor   int
+}
+
+// ledgerRead is the ledger as it is on disk.
+type ledgerRead struct {
+	by      *ledgerPage
+	entries []ledger.Entry
+	err     error
+}
+
+// undoable is whether an entry can be undone now.
+type undoable struct {
+	by    *ledgerPage
+	entry ledger.Entry
+	err   error
+}
+
+func newLedgerPage(c *crew, readOnly bool) *ledgerPage {
+	return &ledgerPage{crew: c, readOnly: readOnly}
+}
+
+// read reads the ledger.
+func (d *ledgerPage) read() tea.Cmd {
+	f := d.crew.fixer
+	return func() tea.Msg {
+		entries, err := f.Entries()
+		return ledgerRead{d, entries, err}
+	}
+}
+
+// hear implements listener.
+func (d *ledgerPage) hear(u *ui, msg tea.Msg) (action, bool) {
+	switch msg := msg.(type) {
+	case ledgerRead:
+		if msg.by != d {
+			return nil, false
+		}
+		d.ready, d.entries, d.err = true, msg.entries, msg.err
+		d.cursor = max(0, min(d.cursor, len(d.entries)-1))
+		return nil, true
+	case undoable:
+		if msg.by != d {
+			return nil, false
+		}
+		if msg.err != nil {
+			return say{u.T("undo: %s", u.err(msg.err)), true}, true
+		}
+		return replaceWith{newUndoQuestion(d.crew, msg.entry)}, true
+	}
+	return nil, false
+}
+
+// key implements dialog.
+func (d *ledgerPage) key(u *ui, k tea.KeyPressMsg) action {
+	switch k.String() {
+	case "esc", "q", "U":
+		return closeDialog{}
+	case "up", "k":
+		d.cursor = max(0, d.cursor-1)
+	case "down", "j":
+		d.cursor = max(0, min(d.cursor+1, len(d.entries)-1))
+	case "home", "g":
+		d.cursor = 0
+	case "end", "G":
+		d.cursor = max(0, len(d.entries)-1)
+	case "pgdown", "space":
+		d.scrollBy(max(1, d.h-1))
+	case "pgup":
+		d.scrollBy(-max(1, d.h-1))
+	case "y":
+		if e, ok := d.current(); ok {
+			return copyText(u, e.Commands)
+		}
+	case "u", "enter":
+		return d.act(u)
+	}
+	return nil
+}
+
+func (d *ledgerPage) current() (ledger.Entry, bool) {
+	if d.cursor < len(d.entries) {
+		return d.entries[d.cursor], true
+	}
+	return ledger.Entry{}, false
+}
+
+// act undoes an applied entry or recovers an interrupted one.
+func (d *ledgerPage) act(u *ui) action {
+	e, ok := d.current()
+	if !ok {
+		return nil
+	}
+	if why := d.whyNot(u, e); why != "" {
+		return say{why, true}
+	}
+	if e.State == ledger.Running {
+		return replaceWith{newRecovery(d.crew, e)}
+	}
+	f, ctx := d.crew.fixer, d.crew.ctx
+	return tea.Cmd(func() tea.Msg { return undoable{d, e, f.CanUndo(ctx, e.ID)} })
+}
+
+// whyNot says why nothing can be done with an entry, or "".
+func (d *ledgerPage) whyNot(u *ui, e ledger.Entry) string {
+	switch {
+	case d.readOnly:
+		return u.T("read-only: plimsoll was started to show, not to change")
+	case e.State == ledger.RolledBack:
+		return u.T("this change was put back already")
+	case e.State == ledger.Undone:
+		return u.T("this change was undone already")
+	case e.State == ledger.Broken:
+		return u.T("this change needs a person; its error says what to do")
+	}
+	return ""
+}
+
+// draw implements dialog.
+func (d *ledgerPage) draw(u *ui, width int) sheet {
+	t := &u.theme
+	p := newPrinter(u, width)
+	switch {
+	case d.err != nil:
+		p.hanging("", t.bad, "✗ ", u.err(d.err))
+	case !d.ready:
+		p.text(t.dim, u.T("reading …"))
+	case len(d.entries) == 0:
+		p.text(t.dim, u.T("Nothing was changed yet. Every fix is listed here with its proof and can be undone."))
+	}
+	for i := range d.entries {
+		e := &d.entries[i]
+		first := len(p.lines)
+		base, mark := ink(""), " "
+		if i == d.cursor {
+			base, mark = t.selected, "▌"
+		}
+		l := newLine(width, base)
+		l.add(t.accent, mark)
+		l.add(t.dim, e.Time.Local().Format("01-02 15:04 "))
+		l.add(d.stateInk(t, e.State), fit(u.entryState(e.State), 13)+" ")
+		l.add("", plain(e.Title))
+		l.add(t.dim, fmt.Sprintf("  %s", terminal.Line(e.Subject.Name)))
+		p.lines = append(p.lines, l.end())
+		if i == d.cursor {
+			inner := newPrinter(u, width-4)
+			printEntry(inner, e)
+			for _, s := range inner.lines {
+				p.lines = append(p.lines, "    "+s)
+			}
+			d.n = max(d.n, len(p.lines))
+			d.reveal(len(p.lines) - 1)
+			d.reveal(first)
+		}
+	}
+	label := u.T("undo")
+	e, ok := d.current()
+	if ok && e.State == ledger.Running {
+		label = u.T("finish or take back")
+	}
+	return sheet{title: u.T("Changes"), lines: p.lines, window: &d.window, buttons: []button{
+		{key: "u", label: label, off: !ok || d.whyNot(u, e) != ""},
+		{key: "y", label: u.T("copy commands"), off: len(e.Commands) == 0},
+		{key: "esc", label: u.T("close")},
+	}}
+}
+
+func (d *ledgerPage) stateInk(t *theme, s ledger.State) ink {
+	switch s {
+	case ledger.Applied:
+		return t.good
+	case ledger.Running:
+		return t.warn
+	case ledger.Broken:
+		return t.bad
+	}
+	return t.dim
+}

@@ -1,0 +1,69 @@
+// Package tui is the screen: one Bubble Tea model that shows what the inventory
+// tells, explains it, and carries fixes out after they were shown and confirmed.
+//
+// Update and View do no I/O; everything that waits is a command. What is below
+// the model are plain structs that draw lines for the room they are given.
+package tui
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"plimsoll/assets"
+	"plimsoll/checks"
+	"plimsoll/checks/inventory"
+	"plimsoll/fixes/fixer"
+)
+
+// Options are what the screen works with. Only Updates is required.
+type Options struct {
+	// Updates tell what exists and what is wrong with it. They are taken one
+	// at a time, so that a slow terminal slows the sender down.
+	Updates <-chan inventory.Update
+
+	// Fixer makes and applies plans; nil disables every key that changes things.
+	Fixer fixer.Fixer
+
+	// Explain returns the explanation of a check; nil means [assets.Explain].
+	Explain func(language assets.Language, check string) (assets.Explanation, bool)
+
+	Language assets.Language // "" means English
+	Profile  checks.Profile
+
+	// Repolicy judges everything again under a profile; the results come as
+	// updates. Nil disables the key.
+	Repolicy func(checks.Profile)
+
+	// Rescan reads everything again; the results come as updates. Nil disables
+	// the key.
+	Rescan func()
+
+	ReadOnly bool   // show, never change
+	Demo     bool   // the world is made up
+	DemoHint string // command that opens the demo: "plimsoll --demo"
+
+	Now func() time.Time // the clock; nil means time.Now
+	FPS int              // frames per second at most; 0 means 60
+}
+
+// Run shows the screen until the user quits or ctx ends. It returns after
+// changes that were under way have come to their end. More options are for
+// tests and for unusual terminals.
+func Run(ctx context.Context, o Options, program ...tea.ProgramOption) error {
+	ctx, cancel := context.WithCancel(ctx)
+	m := New(ctx, o)
+	program = append([]tea.ProgramOption{tea.WithContext(ctx)}, program...)
+	if o.FPS > 0 {
+		program = append(program, tea.WithFPS(o.FPS))
+	}
+	_, err := tea.NewProgram(m, program...).Run()
+	if ctx.Err() != nil && errors.Is(err, tea.ErrProgramKilled) {
+		err = nil
+	}
+	cancel()
+	m.crew.jobs.Wait()
+	return err
+}

@@ -1,0 +1,131 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"plimsoll/checks"
+	"plimsoll/checks/terminal"
+	"plimsoll/fixes"
+)
+
+// A workDialog watches an undo or a recovery, whose steps are not known before.
+type workDialog struct {
+	window
+	guard
+	title checks.Message
+	run   run
+	over  bool
+	err   error
+}
+
+// Work is what a workDialog carries out.
+type work func(context.Context, func(fixes.Progress)) error
+
+func undoing(c *crew, entry string) work {
+	f := c.fixer
+	return func(ctx context.Context, progress func(fixes.Progress)) error { return f.Undo(ctx, entry, progress) }
+}
+
+func recovering(c *crew, entry string, finish bool) work {
+	f := c.fixer
+	return func(ctx context.Context, progress func(fixes.Progress)) error {
+		return f.Recover(ctx, entry, finish, progress)
+	}
+}
+
+// newWork starts w and returns the dialog that watches it.
+func newWork(u *ui, c *crew, title checks.Message, w work) (*workDialog, tea.Cmd) {
+	job, cmd := c.start(func(ctx context.Context, progress func(fixes.Progress)) (*fixes.Receipt, error) {
+		return nil, w(ctx, progress)
+	})
+	return &workDialog{title: title, run: run{job: job, started: u.now()}}, cmd
+}
+
+// hear implements listener.
+func (d *workDialog) hear(u *ui, msg tea.Msg) (action, bool) {
+	switch msg := msg.(type) {
+	case progressed:
+		if msg.job != d.run.job {
+			return nil, false
+		}
+		d.run.heard(u, msg.Progress)
+		return msg.job.next(), true
+	case finished:
+		if msg.job != d.run.job {
+			return nil, false
+		}
+		if u.now().Sub(d.run.started) > spinAfter {
+			d.guard.start(u.now())
+		}
+		d.over, d.err = true, msg.err
+		return nil, true
+	}
+	return nil, false
+}
+
+func (d *workDialog) busy() bool    { return !d.over }
+func (d *workDialog) working() bool { return !d.over }
+
+// key implements dialog.
+func (d *workDialog) key(u *ui, k tea.KeyPressMsg) action {
+	if d.guard.holds(u.now()) {
+		return nil
+	}
+	switch name := k.String(); {
+	case name == "esc" && !d.over:
+		d.run.stop()
+	case d.over && (name == "esc" || name == "enter" || name == "q"):
+		return closeDialog{}
+	default:
+		d.scrollKey(name)
+	}
+	return nil
+}
+
+// draw implements dialog.
+func (d *workDialog) draw(u *ui, width int) sheet {
+	p := newPrinter(u, width)
+	s := sheet{title: u.told(d.title), window: &d.window}
+	switch {
+	case !d.over:
+		d.run.print(p, nil)
+		s.buttons = []button{{key: "esc", label: u.T("cancel"), off: d.run.cancelling}}
+	case d.err != nil:
+		s.title += " – " + u.T("Not done")
+		printFailure(p, d.err)
+		s.buttons = []button{{key: "enter", label: u.T("close")}}
+	default:
+		p.hanging(u.theme.strong, u.theme.good, "✓ ", u.T("Done"))
+		for _, text := range d.run.log {
+			p.hanging("", u.theme.good, "✓ ", text)
+		}
+		s.buttons = []button{{key: "enter", label: u.T("close")}}
+	}
+	s.lines = p.lines
+	return s
+}
+
+// printFailure says why something was not done, and in what state that leaves
+// the world.
+func printFailure(p *printer, err error) {
+	t := &p.theme
+	switch {
+	case errors.Is(err, fixes.ErrBroken):
+		p.hanging(t.strong, t.bad, "✗ ", p.T("It failed and could not be put back entirely. A person is needed:"))
+	case errors.Is(err, fixes.ErrChanged):
+		p.hanging(t.strong, t.warn, "! ", p.T("Something has changed since the plan was made. Nothing was done; plan again."))
+	case errors.Is(err, context.Canceled):
+		p.hanging(t.strong, t.warn, "! ", p.T("Cancelled. Everything is as it was."))
+		return
+	default:
+		p.hanging(t.strong, t.bad, "✗ ", p.T("It failed. Everything is as it was."))
+	}
+	p.blank()
+	for _, l := range strings.Split(terminal.Text(p.err(err)), "\n") {
+		p.text("", l)
+	}
+}
