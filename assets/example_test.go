@@ -1,0 +1,193 @@
+package assets_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	dockercontainer "github.com/moby/moby/api/types/container"
+	dockerimage "github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/api/types/network"
+
+	"plimsoll/checks"
+	"plimsoll/checks/compose"
+	"plimsoll/checks/container"
+	"plimsoll/checks/dockerfile"
+	"plimsoll/checks/host"
+	"plimsoll/checks/image"
+)
+
+// An example is a fenced block of an explanation that claims to be bad or good.
+type example struct {
+	line           int // of the fence
+	syntax, source string
+	bad            bool
+}
+
+// clock is the time in examples.
+var clock = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// examples returns the examples in markdown.
+func examples(t *testing.T, markdown string) []example {
+	t.Helper()
+	var out []example
+	var current *example
+	for i, line := range strings.Split(markdown, "\n") {
+		fence, ok := strings.CutPrefix(line, "```")
+		switch {
+		case ok && current != nil:
+			if current.syntax != "" {
+				out = append(out, *current)
+			}
+			current = nil
+		case ok:
+			current = &example{line: i + 1}
+			if words := strings.Fields(fence); len(words) == 2 {
+				current.syntax, current.bad = words[0], words[1] == "bad"
+				if words[1] != "bad" && words[1] != "good" {
+					t.Errorf("line %d: an example is bad or good, not %s", i+1, words[1])
+				}
+			}
+		case current != nil:
+			current.source += line + "\n"
+		}
+	}
+	if current != nil {
+		t.Errorf("line %d: this block does not end", current.line)
+	}
+	return out
+}
+
+// subject returns what the example shows, for a check of one of kinds.
+func (x example) subject(kinds []checks.Kind) (checks.Subject, error) {
+	want := func(kind checks.Kind) bool { return slices.Contains(kinds, kind) }
+	source := []byte(x.source)
+	switch {
+	case x.syntax == "dockerfile" && want(checks.Dockerfile):
+		return inContext(source, nil), nil
+	case x.syntax == "dockerignore" && want(checks.Dockerfile):
+		return inContext([]byte("FROM scratch\nCOPY . /app\n"), source), nil
+	case x.syntax == "yaml" && want(checks.Compose):
+		return compose.Parse("/example/compose.yaml", "compose.yaml", source)
+	case x.syntax == "json" && want(checks.Container):
+		return inspected(source)
+	case x.syntax == "json" && want(checks.Image):
+		return imageOf(source)
+	case x.syntax == "json" && want(checks.Host):
+		return hostOf(source)
+	}
+	return nil, fmt.Errorf("no %s example for a check of %v", x.syntax, kinds)
+}
+
+// inContext returns a Dockerfile in a context of its own, on images that the
+// engine of the examples has.
+func inContext(source, ignore []byte) *dockerfile.File {
+	f := dockerfile.Parse("/example/Dockerfile", "Dockerfile", source)
+	f.Context = dockerfile.Context{Known: true, Ignore: ignore, Names: []string{"Dockerfile"}}
+	f.Bases = map[string]dockerfile.Base{}
+	for _, ref := range f.BaseImages() {
+		f.Bases[ref] = dockerfile.Base{ID: "sha256:" + strings.Repeat("b", 64), Tags: []string{ref}}
+	}
+	return f
+}
+
+// inspected returns a container from an excerpt of its inspection, alone or
+// with that of the image that its tag names now.
+func inspected(source []byte) (checks.Subject, error) {
+	parts, err := elements(source)
+	if err != nil {
+		return nil, err
+	}
+	i := dockercontainer.InspectResponse{
+		ID: "c0ffee", Name: "/example", Config: &dockercontainer.Config{Image: "example:1"}, HostConfig: &dockercontainer.HostConfig{},
+	}
+	if err := strict(parts[0], &i); err != nil {
+		return nil, err
+	}
+	if i.State == nil {
+		i.State = &dockercontainer.State{Status: dockercontainer.StateRunning, Running: true, StartedAt: clock.Add(-time.Hour).Format(time.RFC3339Nano)}
+	}
+	if i.HostConfig.NetworkMode == "" {
+		i.HostConfig.NetworkMode = "bridge"
+	}
+	if i.HostConfig.RestartPolicy.Name == "" {
+		i.HostConfig.RestartPolicy.Name = dockercontainer.RestartPolicyDisabled
+	}
+	if i.NetworkSettings == nil {
+		name := string(i.HostConfig.NetworkMode)
+		i.NetworkSettings = &dockercontainer.NetworkSettings{Networks: map[string]*network.EndpointSettings{name: {}}}
+	}
+	if len(parts) == 1 {
+		return container.New(i, nil, i.Image, clock), nil
+	}
+	var tagged dockerimage.InspectResponse
+	if err := strict(parts[1], &tagged); err != nil {
+		return nil, err
+	}
+	if i.Image == "" || i.Image == tagged.ID {
+		return container.New(i, &tagged, tagged.ID, clock), nil
+	}
+	return container.New(i, nil, tagged.ID, clock), nil
+}
+
+// imageOf returns an image from an excerpt of its inspection or its history.
+func imageOf(source []byte) (checks.Subject, error) {
+	i := &image.Image{Now: clock}
+	i.Inspect.ID = "sha256:" + strings.Repeat("b", 64)
+	if bytes.HasPrefix(bytes.TrimSpace(source), []byte("[")) {
+		return i, strict(source, &i.History)
+	}
+	return i, strict(source, &i.Inspect)
+}
+
+// hostOf returns an engine from an excerpt of docker info, of its default
+// bridge, or of the list of running containers.
+func hostOf(source []byte) (checks.Subject, error) {
+	h := &host.Host{Now: clock, Endpoint: "unix:///var/run/docker.sock"}
+	if bytes.HasPrefix(bytes.TrimSpace(source), []byte("[")) {
+		var running []struct{ Names, Image string }
+		if err := strict(source, &running); err != nil {
+			return nil, err
+		}
+		for _, r := range running {
+			h.Containers = append(h.Containers, host.Running{Name: r.Names, Image: r.Image})
+		}
+		return h, nil
+	}
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(source, &keys); err != nil {
+		return nil, err
+	}
+	if keys["Options"] != nil {
+		h.Bridge = new(network.Inspect)
+		return h, strict(source, h.Bridge)
+	}
+	return h, strict(source, &h.Info)
+}
+
+// elements returns the elements of a JSON array, or source itself.
+func elements(source []byte) ([]json.RawMessage, error) {
+	if !bytes.HasPrefix(bytes.TrimSpace(source), []byte("[")) {
+		return []json.RawMessage{source}, nil
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(source, &list); err != nil {
+		return nil, err
+	}
+	if len(list) == 0 || len(list) > 2 {
+		return nil, fmt.Errorf("an array of %d inspections, want a container and perhaps an image", len(list))
+	}
+	return list, nil
+}
+
+// strict decodes source and refuses fields that the engine does not have, so
+// that an example cannot be good because of a typing mistake.
+func strict(source []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(source))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
+}
