@@ -55,6 +55,7 @@ func (d *dirty) take() []checks.Ref {
 	for _, key := range d.order {
 		if ref, ok := d.refs[key]; ok {
 			refs = append(refs, ref)
+			delete(d.refs, key) // it may stand twice in the order
 		}
 	}
 	d.refs, d.order = nil, nil

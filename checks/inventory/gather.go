@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -57,6 +58,11 @@ func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, er
 	}
 	r := v.reader(x)
 	r.client = c
+	if c != nil && (selection.AllContainers || len(selection.Containers) > 0) {
+		info, infoErr := c.Info(ctx, client.InfoOptions{})
+		err = errors.Join(err, infoErr)
+		r.noNewPrivileges = deniesNewPrivileges(info.Info)
+	}
 	items := make([]Item, len(refs))
 	group := new(errgroup.Group)
 	group.SetLimit(max(readers, runtime.GOMAXPROCS(0)))
@@ -166,6 +172,13 @@ func (v *Inventory) Read(ctx context.Context, ref checks.Ref) (checks.Subject, e
 	}
 	r := v.reader(x)
 	r.client = c
+	if ref.Kind == checks.Container {
+		info, err := c.Info(ctx, client.InfoOptions{})
+		if err != nil {
+			return nil, err
+		}
+		r.noNewPrivileges = deniesNewPrivileges(info.Info)
+	}
 	return r.read(ctx, ref)
 }
 

@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/system"
 	"github.com/moby/moby/client"
 
 	"plimsoll/checks"
@@ -28,6 +30,15 @@ type reader struct {
 	endpoint string
 	local    bool // the engine runs on this machine
 	images   *images
+
+	// noNewPrivileges says that the engine denies new privileges to every
+	// container.
+	noNewPrivileges bool
+}
+
+// deniesNewPrivileges reads the security options of docker info.
+func deniesNewPrivileges(info system.Info) bool {
+	return slices.Contains(info.SecurityOptions, "name=no-new-privileges")
 }
 
 // maxFile is the size in bytes above which a file is not a Dockerfile or a
@@ -71,23 +82,27 @@ func (r reader) container(ctx context.Context, id string) (checks.Subject, error
 	if c.Image, err = r.images.inspect(ctx, r.client, c.Inspect.Image); err != nil && !errdefs.IsNotFound(err) {
 		return nil, err
 	}
-	if c.Inspect.State != nil && c.Inspect.State.Running && c.Settings.Config != nil && named(c.Settings.Config.User) {
-		c.UID = r.uid(ctx, id)
+	c.NoNewPrivileges = r.noNewPrivileges
+	if c.Inspect.State != nil && c.Inspect.State.Running && c.Settings.Config != nil {
+		c.Passwd = r.account(ctx, c)
 	}
 	return c, nil
 }
 
-// named reports whether user is a name whose number is not known from it.
-func named(user string) bool {
+// account returns the line of /etc/passwd that says which number the named
+// user of a running container has; nil when it cannot tell. The engine looks at
+// the first process: nothing in the container runs for it, and no file of a
+// running container, which may be hostile, is read.
+func (r reader) account(ctx context.Context, c *container.Container) []byte {
+	user := c.Settings.Config.User
+	if user == "" && c.Image != nil && c.Image.Config != nil {
+		user = c.Image.Config.User
+	}
 	name, _, _ := strings.Cut(user, ":")
-	_, err := strconv.Atoi(name)
-	return name != "" && name != "root" && err != nil
-}
-
-// uid asks the engine for the numeric user of the container's first process;
-// nil when it cannot tell. Nothing in the container runs for it.
-func (r reader) uid(ctx context.Context, id string) *int {
-	top, err := r.client.ContainerTop(ctx, id, client.ContainerTopOptions{Arguments: []string{"-eo", "pid,uid"}})
+	if _, known := checks.UID(user, nil); known {
+		return nil
+	}
+	top, err := r.client.ContainerTop(ctx, c.Inspect.ID, client.ContainerTopOptions{Arguments: []string{"-eo", "pid,uid"}})
 	if err != nil || len(top.Processes) == 0 || len(top.Processes[0]) < 2 {
 		return nil
 	}
@@ -95,7 +110,7 @@ func (r reader) uid(ctx context.Context, id string) *int {
 	if err != nil {
 		return nil
 	}
-	return &uid
+	return fmt.Appendf(nil, "%s:x:%d:::/:\n", name, uid)
 }
 
 func (r reader) image(ctx context.Context, id string) (checks.Subject, error) {
@@ -185,7 +200,7 @@ func (r reader) dockerfile(ctx context.Context, ref checks.Ref) (checks.Subject,
 	if r.client == nil {
 		return f, nil
 	}
-	for _, base := range f.BaseReferences() {
+	for _, base := range f.BaseImages() {
 		id := r.images.resolve(base)
 		if id == "" {
 			continue

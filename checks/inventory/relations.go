@@ -45,7 +45,7 @@ func (w *world) imagesChanged(changed, gone []string) {
 }
 
 func (w *world) basesMoved(f *dockerfile.File, changed []string) bool {
-	return slices.ContainsFunc(f.BaseReferences(), func(ref string) bool {
+	return slices.ContainsFunc(f.BaseImages(), func(ref string) bool {
 		id := w.images.resolve(ref)
 		return id != f.Bases[ref].ID || slices.Contains(changed, id)
 	})
