@@ -57,7 +57,7 @@ func (c *Container) mounts() []hostMount {
 func parseBind(bind string) (hostMount, bool) {
 	m := hostMount{kind: mount.TypeBind, field: "HostConfig.Binds", description: bind}
 	rest := bind
-	if drive := len(rest) > 2 && rest[1] == ':' && (rest[2] == '\\' || rest[2] == '/'); drive {
+	if hasDrive(rest) {
 		m.source, rest = rest[:2], rest[2:]
 	}
 	source, rest, ok := strings.Cut(rest, ":")
@@ -78,6 +78,12 @@ func parseBind(bind string) (hostMount, bool) {
 		m.kind = mount.TypeVolume
 	}
 	return m, true
+}
+
+// hasDrive reports whether p is a Windows path such as `C:\x`.
+func hasDrive(p string) bool {
+	letter := len(p) > 2 && ('a' <= p[0]|0x20 && p[0]|0x20 <= 'z')
+	return letter && p[1] == ':' && (p[2] == '\\' || p[2] == '/')
 }
 
 // hostPath returns the path on the host in its shortest form. /var/run is a
