@@ -1,0 +1,284 @@
+package dockertest_test
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/client"
+
+	"plimsoll/checks/dockertest"
+)
+
+// An engine is what a scenario talks to: a real one or ours. What it observes
+// is noted in words that mean the same on both.
+type engine struct {
+	*testing.T
+	cli    *client.Client
+	server *dockertest.Server // nil for a real engine
+	prefix string
+	since  time.Time
+
+	notes []string
+	ids   map[string]string // id → "<name>"
+}
+
+func ours(t *testing.T, version string) *engine {
+	s := dockertest.Run(t, dockertest.API(version))
+	return &engine{T: t, cli: s.Client(t), server: s, prefix: "plimsoll-test-ours-", since: time.Now(), ids: map[string]string{}}
+}
+
+func theirs(t *testing.T) *engine {
+	cli := dockertest.Real(t)
+	e := &engine{T: t, cli: cli, prefix: dockertest.Prefix(t, cli), ids: map[string]string{}}
+	info, err := cli.Info(t.Context(), client.InfoOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := time.Parse(time.RFC3339Nano, info.Info.SystemTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.since = at
+	return e
+}
+
+func (e *engine) images(images ...dockertest.Image) {
+	e.Helper()
+	for _, i := range images {
+		for n, tag := range i.Tags {
+			i.Tags[n] = e.prefix + tag
+		}
+		name := strings.TrimPrefix(i.Tags[0], e.prefix)
+		if e.server == nil {
+			e.know(dockertest.Load(e.T, e.cli, e.prefix, i)[0], "image "+name)
+			continue
+		}
+		i.Config.Labels = maps.Clone(i.Config.Labels)
+		if i.Config.Labels == nil {
+			i.Config.Labels = map[string]string{}
+		}
+		i.Config.Labels[dockertest.Label] = "1"
+		i.Config.Labels[dockertest.Label+".prefix"] = e.prefix
+		e.know(e.server.AddImage(i), "image "+name)
+	}
+}
+
+func (e *engine) know(id, name string) string {
+	e.ids[id] = "<" + name + ">"
+	e.ids[strings.TrimPrefix(id, "sha256:")] = "<" + name + ">"
+	e.ids[strings.TrimPrefix(id, "sha256:")[:12]] = "<" + name + ">"
+	return id
+}
+
+// note records an observation with names and ids made comparable.
+func (e *engine) note(what string, v any) {
+	e.notes = append(e.notes, what+": "+e.plain(v))
+}
+
+func (e *engine) plain(v any) string {
+	text, ok := v.(string)
+	if !ok {
+		b, err := json.Marshal(v)
+		if err != nil {
+			e.Fatal(err)
+		}
+		text = string(b)
+	}
+	text = strings.ReplaceAll(text, e.prefix, "")
+	for _, id := range slices.SortedFunc(maps.Keys(e.ids), func(a, b string) int { return cmp.Compare(len(b), len(a)) }) {
+		text = strings.ReplaceAll(text, id, e.ids[id])
+	}
+	return text
+}
+
+// fails records what kind of error a call gives.
+func (e *engine) fails(what string, err error) {
+	e.notes = append(e.notes, what+": "+kind(err))
+}
+
+func kind(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errdefs.IsNotFound(err):
+		return "not found"
+	case errdefs.IsInvalidArgument(err):
+		return "invalid"
+	case errdefs.IsConflict(err):
+		return "conflict"
+	case errdefs.IsPermissionDenied(err):
+		return "forbidden"
+	case errdefs.IsNotModified(err):
+		return "not modified"
+	case errdefs.IsInternal(err):
+		return "internal"
+	}
+	return "other: " + err.Error()
+}
+
+func (e *engine) create(name string, config container.Config, host container.HostConfig) (string, error) {
+	e.Helper()
+	if !strings.HasPrefix(config.Image, "sha256:") {
+		config.Image = e.prefix + config.Image
+	}
+	made, err := e.cli.ContainerCreate(e.Context(), client.ContainerCreateOptions{Name: e.prefix + name, Config: &config, HostConfig: &host})
+	if err == nil {
+		e.know(made.ID, "container "+name)
+	}
+	return made.ID, err
+}
+
+func (e *engine) mustCreate(name string, config container.Config, host container.HostConfig) string {
+	e.Helper()
+	id, err := e.create(name, config, host)
+	if err != nil {
+		e.Fatalf("creating %s: %v", name, err)
+	}
+	return id
+}
+
+func (e *engine) run(name string, config container.Config, host container.HostConfig) string {
+	e.Helper()
+	id := e.mustCreate(name, config, host)
+	if _, err := e.cli.ContainerStart(e.Context(), id, client.ContainerStartOptions{}); err != nil {
+		e.Fatalf("starting %s: %v", name, err)
+	}
+	return id
+}
+
+func (e *engine) inspect(ref string) container.InspectResponse {
+	e.Helper()
+	got, err := e.cli.ContainerInspect(e.Context(), ref, client.ContainerInspectOptions{})
+	if err != nil {
+		e.Fatalf("inspect %s: %v", ref, err)
+	}
+	for _, m := range got.Container.Mounts {
+		if len(m.Name) == 64 {
+			e.ids[m.Name] = "<volume at " + m.Destination + ">"
+		}
+	}
+	return got.Container
+}
+
+// until waits for a state that comes by itself.
+func (e *engine) until(ref string, met func(container.InspectResponse) bool) {
+	e.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if met(e.inspect(ref)) {
+			return
+		}
+		if time.Now().After(deadline) {
+			e.Fatalf("%s did not get there: %s", ref, e.plain(e.inspect(ref).State))
+		}
+	}
+}
+
+// eventsSoFar notes the events of what has the prefix, in order.
+func (e *engine) eventsSoFar() {
+	e.Helper()
+	ctx, cancel := context.WithTimeout(e.Context(), 20*time.Second)
+	defer cancel()
+	now := time.Now().Add(50 * time.Millisecond)
+	stream := e.cli.Events(ctx, client.EventsListOptions{Since: stampOf(e.since), Until: stampOf(now)})
+	var all []events.Message
+	for more := true; more; {
+		select {
+		case m := <-stream.Messages:
+			all = append(all, m)
+		case err := <-stream.Err:
+			if err != nil && err != io.EOF {
+				e.Fatal(err)
+			}
+			more = false
+		}
+	}
+	e.since = now
+	for _, m := range all {
+		if m.Type == events.ContainerEventType && strings.HasPrefix(m.Actor.Attributes["name"], e.prefix) && e.ids[m.Actor.ID] == "" {
+			e.know(m.Actor.ID, "container "+strings.TrimPrefix(m.Actor.Attributes["name"], e.prefix))
+		}
+	}
+	for _, m := range all {
+		mine := strings.HasPrefix(m.Actor.Attributes["name"], e.prefix) || strings.HasPrefix(m.Actor.ID, e.prefix) || e.ids[m.Actor.ID] != "" || e.ids[m.Actor.Attributes["container"]] != "" || e.ids[m.Actor.Attributes["name"]] != ""
+		if !mine {
+			continue
+		}
+		if m.Action == "load" || strings.HasPrefix(string(m.Action), "exec_") {
+			continue // how images came to be, and how often a check ran
+		}
+		attributes := maps.Clone(m.Actor.Attributes)
+		for k := range attributes {
+			if strings.HasPrefix(k, dockertest.Label) || k == "execDuration" {
+				delete(attributes, k)
+			}
+		}
+		e.note("event", fmt.Sprintf("%s %s %s %v", m.Type, m.Action, m.Actor.ID, attributes))
+	}
+}
+
+func stampOf(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
+
+// TestContract runs every scenario on a real engine and on ours. They must
+// observe the same.
+func TestContract(t *testing.T) {
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) {
+			var mine, real *engine
+			t.Run("ours", func(t *testing.T) {
+				mine = ours(t, "1.41")
+				s.play(mine)
+			})
+			t.Run("real", func(t *testing.T) {
+				e := theirs(t)
+				s.play(e)
+				real = e
+			})
+			if real == nil {
+				t.Skip("no Docker Engine to compare with")
+			}
+			if v := real.cli.ClientVersion(); v != "1.41" && s.only141 {
+				t.Skipf("the engine speaks %s; this scenario is about 1.41", v)
+			}
+			if diff := lineDiff(real.notes, mine.notes); diff != "" {
+				t.Errorf("- real engine, + ours\n%s", diff)
+			}
+		})
+	}
+}
+
+func lineDiff(want, got []string) string {
+	var b strings.Builder
+	for i := range max(len(want), len(got)) {
+		var w, g string
+		if i < len(want) {
+			w = want[i]
+		}
+		if i < len(got) {
+			g = got[i]
+		}
+		if w != g {
+			fmt.Fprintf(&b, "- %s\n+ %s\n", w, g)
+		}
+	}
+	return b.String()
+}
+
+var sixtyFour = regexp.MustCompile(`[0-9a-f]{64}`)
+
+type scenario struct {
+	name    string
+	only141 bool // later versions of the API behave otherwise
+	play    func(*engine)
+}
