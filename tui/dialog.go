@@ -157,14 +157,13 @@ func (m *Model) place(d dialog) placement {
 	s := d.draw(&m.ui, inner)
 	p := placement{sheet: s}
 	x, y := 0, 0
-	for i, b := range s.buttons {
-		bw := cells(b.text()) + 1
-		if x > 0 && x+bw > inner+1 {
+	for _, b := range s.buttons {
+		bw := cells(b.text())
+		if x > 0 && x+bw > inner {
 			x, y = 0, y+1
 		}
-		p.buttons = append(p.buttons, image.Rect(x, y, min(x+bw-1, inner), y+1))
-		x += bw + 1
-		_ = i
+		p.buttons = append(p.buttons, image.Rect(x, y, min(x+bw, inner), y+1))
+		x += bw + 2
 	}
 	if len(s.buttons) > 0 {
 		p.rows = y + 1
@@ -173,9 +172,10 @@ func (m *Model) place(d dialog) placement {
 	if p.rows > 0 && m.size.Y > 12 {
 		chrome++ // a blank line above the buttons
 	}
-	body := max(1, min(len(s.lines), m.size.Y-chrome))
-	h := min(m.size.Y, body+chrome)
-	x, y = (m.size.X-w)/2, max(0, (m.size.Y-h)/2)
+	room := m.size.Y - 1 // the footer stays: it says why keys do nothing
+	body := max(1, min(len(s.lines), room-chrome))
+	h := min(room, body+chrome)
+	x, y = (m.size.X-w)/2, max(0, (room-h)/2)
 	p.frame = image.Rect(x, y, x+w, y+h)
 	p.body = image.Rect(x+2, y+1, x+2+inner, y+1+body)
 	for i := range p.buttons {
@@ -207,6 +207,10 @@ func (m *Model) overlay(lines []string, d dialog, v *tea.View) []string {
 	box := m.box(&p)
 	out := make([]string, len(lines))
 	for y, under := range lines {
+		if y == len(lines)-1 && m.status.text != "" {
+			out[y] = under
+			continue
+		}
 		plainUnder := ansi.Strip(under)
 		if y < p.frame.Min.Y || y >= p.frame.Max.Y {
 			out[y] = m.theme.faint.on(plainUnder)

@@ -156,7 +156,7 @@ func (d *ledgerPage) draw(u *ui, width int) sheet {
 		l := newLine(width, base)
 		l.add(t.accent, mark)
 		l.add(t.dim, e.Time.Local().Format("01-02 15:04 "))
-		l.add(d.stateInk(t, e.State), fit(u.entryState(e.State), 13)+" ")
+		l.add(d.stateInk(t, e.State), fit(u.entryState(e.State), 15)+" ")
 		l.add("", plain(e.Title))
 		l.add(t.dim, fmt.Sprintf("  %s", terminal.Line(e.Subject.Name)))
 		p.lines = append(p.lines, l.end())

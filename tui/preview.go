@@ -99,6 +99,10 @@ func (u *ui) mechanism(plan *fixes.Plan) string {
 	if plan.Downtime > 0 {
 		text += " · " + u.T("away for about %s", u.duration(plan.Downtime))
 	}
+	text += " · " + u.T("cures %d", len(plan.Cures))
+	if n := len(plan.Leaves); n > 0 {
+		text += " · " + u.T("leaves %d", n)
+	}
 	return text + " · " + u.T("can be undone")
 }
 

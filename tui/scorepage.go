@@ -18,7 +18,7 @@ func newScorePage(m *Model) *page {
 		p.raw(m.shares())
 		p.text("", m.T("The posture is 100 less the root mean square of the gaps to 100. Squaring makes one bad subject show among many good ones. Curing anything can only raise it. Hygiene does not count."))
 		p.blank()
-		p.text(t.code, "  posture = 100 − √( Σ (100 − subject)² ÷ n )")
+		p.text(t.code, "  "+m.T("posture = 100 − √( Σ (100 − subject)² ÷ n )"))
 		p.heading(m.T("By chapter"))
 		for _, c := range checks.Chapters {
 			p.raw(m.chapterLine(c, p.room()))
