@@ -26,12 +26,12 @@ var runsAsRoot = check(checks.Check{
 		return
 	}
 	f := checks.Finding{
-		Message:  checks.Msg("who escapes from a container on %s is root", h.Ref().Name),
+		Message:  checks.Msg("whoever escapes from a container on %s is root", h.Ref().Name),
 		Evidence: []checks.Evidence{{Source: "docker info, SecurityOptions", Detail: strings.Join(h.Info.SecurityOptions, " ")}},
 	}
 	if strings.Contains(h.Info.OperatingSystem, "Docker Desktop") {
 		f.Severity = checks.Info
-		f.Message = checks.Msg("who escapes from a container is root in the virtual machine of %s", h.Ref().Name)
+		f.Message = checks.Msg("whoever escapes from a container is root in the virtual machine of %s", h.Ref().Name)
 	}
 	report(f)
 })
