@@ -3,11 +3,14 @@ package engine
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"os/exec"
 	"strings"
 	"syscall"
+
+	"github.com/moby/moby/client"
 
 	"plimsoll/checks"
 )
@@ -25,12 +28,14 @@ func (t Target) Explain(err error) *checks.Problem {
 		p.Do = checks.Msg("run plimsoll as a user who may (root, or a member of the socket's group), or set DOCKER_HOST to a rootless engine")
 	case errors.Is(err, fs.ErrNotExist):
 		p.Do = checks.Msg("install or start Docker, or name another engine with --host or DOCKER_HOST")
-	case errors.Is(err, syscall.ECONNREFUSED):
-		p.Do = checks.Msg("the socket is there but nobody listens: start the engine (systemctl start docker)")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		p.What = checks.Msg("the connection to %s was lost", t.Host)
 	case errors.As(err, &dns):
 		p.Do = checks.Msg("the host name does not resolve: check DOCKER_HOST or the docker context")
 	case errors.Is(err, context.DeadlineExceeded):
 		p.Do = checks.Msg("it did not answer in time: check the network, or whether the engine hangs")
+	case client.IsErrConnectionFailed(err):
+		p.Do = checks.Msg("nobody listens there: start the engine (systemctl start docker)")
 	default:
 		p.What = checks.Msg("no Docker Engine answers at %s (%s)", t.Host, err)
 		p.Do = checks.Msg("check that it runs, or name another engine with --host or DOCKER_HOST")

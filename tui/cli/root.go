@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"plimsoll/assets"
 	"plimsoll/checks"
 	"plimsoll/tui"
 )
@@ -75,20 +74,15 @@ func (a *app) screen(cmd *cobra.Command, args []string) error {
 	}
 	ctx := cmd.Context()
 	return tui.Run(ctx, tui.Options{
-		Updates: s.inventory.Watch(ctx),
-		Fixer:   s.fixer,
-		Explain: func(l assets.Language, id string) (string, bool) {
-			e, ok := assets.Explain(l, id)
-			return e.Markdown, ok
-		},
-		Translate: func(l assets.Language, format string) string { return assets.Translate(l)(format) },
-		Language:  a.language,
-		Profile:   a.config.policy("").Profile,
-		Repolicy:  func(p checks.Profile) { s.inventory.Judge(ctx, a.config.policy(p)) },
-		Rescan:    s.inventory.Refresh,
-		ReadOnly:  a.readOnly,
-		Demo:      a.demo,
-		DemoHint:  "plimsoll --demo",
+		Updates:  s.inventory.Watch(ctx),
+		Fixer:    s.fixer,
+		Language: a.language,
+		Profile:  a.config.policy("").Profile,
+		Repolicy: func(p checks.Profile) { s.inventory.Judge(ctx, a.config.policy(p)) },
+		Rescan:   s.inventory.Refresh,
+		ReadOnly: a.readOnly,
+		Demo:     a.demo,
+		DemoHint: "plimsoll --demo",
 	})
 }
 

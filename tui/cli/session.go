@@ -50,14 +50,14 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 		return nil, err
 	}
 	o := inventory.Options{Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo}
-	state, data := "", ""
+	state, secrets := "", ""
 	if a.demo {
 		if s.demo, err = s.startDemo(ctx); err != nil {
 			s.close()
 			return nil, err
 		}
 		o.Roots, a.host = []string{filepath.Join(s.demo, "project")}, "unix://"+filepath.Join(s.demo, "engine.sock")
-		state, data = filepath.Join(s.demo, "state"), filepath.Join(s.demo, "data")
+		state, secrets = filepath.Join(s.demo, "state"), filepath.Join(s.demo, "secrets")
 		s.demo = o.Roots[0]
 	}
 	target, err := engine.Resolve(a.host)
@@ -71,7 +71,7 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 		o.Target = &target
 	}
 	s.inventory = inventory.New(o)
-	if s.fixer, err = a.newFixer(s, o.Target, state, data); err != nil {
+	if s.fixer, err = a.newFixer(s, o.Target, policy, state, secrets); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -80,14 +80,19 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 
 // newFixer returns what changes the world of s. Its ledger and its store of
 // moved secrets are the user's, or in the folders given.
-func (a *app) newFixer(s *session, target *engine.Target, state, data string) (*fixer.Dispatcher, error) {
+func (a *app) newFixer(s *session, target *engine.Target, policy *checks.Policy, state, secrets string) (*fixer.Dispatcher, error) {
 	var err error
 	if state == "" {
 		if state, err = ledger.Dir(); err != nil {
 			return nil, err
 		}
 	}
-	files := dockerfile.New(dockerfile.Options{Suite: a.suite, Data: data})
+	if secrets == "" {
+		if secrets, err = dockerfile.SecretsDir(); err != nil {
+			return nil, err
+		}
+	}
+	files := dockerfile.New(dockerfile.Options{Checks: a.suite, Policy: policy, Secrets: secrets})
 	o := fixer.Options{
 		Ledger:    ledger.New(state),
 		Mechanics: map[checks.Kind]fixer.Mechanic{checks.Dockerfile: files},
@@ -100,7 +105,7 @@ func (a *app) newFixer(s *session, target *engine.Target, state, data string) (*
 			return nil, err
 		}
 		s.closers = append(s.closers, c.Close)
-		o.Mechanics[checks.Container] = container.New(c, container.Options{Suite: a.suite, Plain: target.Plain()})
+		o.Mechanics[checks.Container] = container.New(c, container.Options{Plain: target.Plain()})
 		o.Engine = func(ctx context.Context) (string, error) {
 			info, err := c.Info(ctx, client.InfoOptions{})
 			if err != nil {
@@ -119,7 +124,7 @@ func (s *session) startDemo(ctx context.Context) (string, error) {
 		return "", err
 	}
 	s.closers = append(s.closers, func() error { return os.RemoveAll(dir) })
-	for _, sub := range []string{"project", "state", "data"} {
+	for _, sub := range []string{"project", "state", "secrets"} {
 		err = errors.Join(err, os.Mkdir(filepath.Join(dir, sub), 0o700))
 	}
 	if err != nil {
