@@ -2,14 +2,13 @@ package dockertest_test
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,30 +27,24 @@ type engine struct {
 	cli    *client.Client
 	server *dockertest.Server // nil for a real engine
 	prefix string
-	since  time.Time
 
 	notes []string
 	ids   map[string]string // id → "<name>"
+
+	mu      sync.Mutex
+	arrived []events.Message
 }
 
 func ours(t *testing.T, version string) *engine {
 	s := dockertest.Run(t, dockertest.API(version))
-	return &engine{T: t, cli: s.Client(t), server: s, prefix: "plimsoll-test-ours-", since: time.Now(), ids: map[string]string{}}
+	e := &engine{T: t, cli: s.Client(t), server: s, prefix: "plimsoll-test-ours-", ids: map[string]string{}}
+	return e.listen()
 }
 
 func theirs(t *testing.T) *engine {
 	cli := dockertest.Real(t)
 	e := &engine{T: t, cli: cli, prefix: dockertest.Prefix(t, cli), ids: map[string]string{}}
-	info, err := cli.Info(t.Context(), client.InfoOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	at, err := time.Parse(time.RFC3339Nano, info.Info.SystemTime)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.since = at
-	return e
+	return e.listen()
 }
 
 func (e *engine) images(images ...dockertest.Image) {
@@ -188,31 +181,26 @@ func (e *engine) until(ref string, met func(container.InspectResponse) bool) {
 // eventsSoFar notes the events of what has the prefix, in order.
 func (e *engine) eventsSoFar() {
 	e.Helper()
-	ctx, cancel := context.WithTimeout(e.Context(), 20*time.Second)
-	defer cancel()
-	now := time.Now().Add(50 * time.Millisecond)
-	stream := e.cli.Events(ctx, client.EventsListOptions{Since: stampOf(e.since), Until: stampOf(now)})
-	var all []events.Message
-	for more := true; more; {
-		select {
-		case m := <-stream.Messages:
-			all = append(all, m)
-		case err := <-stream.Err:
-			if err != nil && err != io.EOF {
-				e.Fatal(err)
-			}
-			more = false
-		}
-	}
-	e.since = now
+	ctx := e.Context()
+	time.Sleep(100 * time.Millisecond) // from the engine to us
+	e.mu.Lock()
+	all := e.arrived
+	e.arrived = nil
+	e.mu.Unlock()
 	for _, m := range all {
 		if m.Type == events.ContainerEventType && strings.HasPrefix(m.Actor.Attributes["name"], e.prefix) && e.ids[m.Actor.ID] == "" {
 			e.know(m.Actor.ID, "container "+strings.TrimPrefix(m.Actor.Attributes["name"], e.prefix))
 		}
 	}
+	for _, name := range []string{"bridge", "host", "none"} {
+		if got, err := e.cli.NetworkInspect(ctx, name, client.NetworkInspectOptions{}); err == nil {
+			e.know(got.Network.ID, "network "+name)
+		}
+	}
+	unordered := 0 // events of volumes in a row come in any order
 	for _, m := range all {
 		mine := strings.HasPrefix(m.Actor.Attributes["name"], e.prefix) || strings.HasPrefix(m.Actor.ID, e.prefix) || e.ids[m.Actor.ID] != "" || e.ids[m.Actor.Attributes["container"]] != "" || e.ids[m.Actor.Attributes["name"]] != ""
-		if !mine {
+		if c := m.Actor.Attributes["container"]; !mine || c != "" && e.ids[c] == "" {
 			continue
 		}
 		if m.Action == "load" || strings.HasPrefix(string(m.Action), "exec_") {
@@ -225,16 +213,39 @@ func (e *engine) eventsSoFar() {
 			}
 		}
 		e.note("event", fmt.Sprintf("%s %s %s %v", m.Type, m.Action, m.Actor.ID, attributes))
+		if m.Type != events.VolumeEventType {
+			unordered = 0
+			continue
+		}
+		unordered++
+		slices.Sort(e.notes[len(e.notes)-unordered:])
 	}
 }
 
-func stampOf(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
+// listen collects events until the test ends.
+func (e *engine) listen() *engine {
+	stream := e.cli.Events(e.Context(), client.EventsListOptions{})
+	go func() {
+		for {
+			select {
+			case m := <-stream.Messages:
+				e.mu.Lock()
+				e.arrived = append(e.arrived, m)
+				e.mu.Unlock()
+			case <-stream.Err:
+				return
+			}
+		}
+	}()
+	return e
+}
 
 // TestContract runs every scenario on a real engine and on ours. They must
 // observe the same.
 func TestContract(t *testing.T) {
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel() // an engine mostly waits
 			var mine, real *engine
 			t.Run("ours", func(t *testing.T) {
 				mine = ours(t, "1.41")
@@ -258,18 +269,34 @@ func TestContract(t *testing.T) {
 	}
 }
 
+// lineDiff returns the lines that only one of them has, by longest common
+// subsequence.
 func lineDiff(want, got []string) string {
+	common := make([][]int, len(want)+1)
+	for i := range common {
+		common[i] = make([]int, len(got)+1)
+	}
+	for i := len(want) - 1; i >= 0; i-- {
+		for j := len(got) - 1; j >= 0; j-- {
+			if want[i] == got[j] {
+				common[i][j] = common[i+1][j+1] + 1
+			} else {
+				common[i][j] = max(common[i+1][j], common[i][j+1])
+			}
+		}
+	}
 	var b strings.Builder
-	for i := range max(len(want), len(got)) {
-		var w, g string
-		if i < len(want) {
-			w = want[i]
-		}
-		if i < len(got) {
-			g = got[i]
-		}
-		if w != g {
-			fmt.Fprintf(&b, "- %s\n+ %s\n", w, g)
+	i, j := 0, 0
+	for i < len(want) || j < len(got) {
+		switch {
+		case i < len(want) && j < len(got) && want[i] == got[j]:
+			i, j = i+1, j+1
+		case j == len(got) || i < len(want) && common[i+1][j] >= common[i][j+1]:
+			fmt.Fprintln(&b, "-", want[i])
+			i++
+		default:
+			fmt.Fprintln(&b, "+", got[j])
+			j++
 		}
 	}
 	return b.String()

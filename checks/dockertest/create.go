@@ -145,12 +145,11 @@ func (s *Server) create(want createRequest) (*ctr, []string, error) {
 		return nil, nil, conflict("Conflict. The container name %q is already in use by container %q. You have to remove (or rename) that container to be able to reuse that name.", "/"+want.name, other.ID)
 	}
 	if host.NetworkMode.IsContainer() {
-		donor, err := s.find(host.NetworkMode.ConnectedContainer())
-		if err != nil {
-			return nil, nil, err
+		// A donor that is missing fails the start, not this.
+		if donor, err := s.find(host.NetworkMode.ConnectedContainer()); err == nil {
+			host.NetworkMode = container.NetworkMode("container:" + donor.ID)
+			config.Hostname = donor.Config.Hostname
 		}
-		host.NetworkMode = container.NetworkMode("container:" + donor.ID)
-		config.Hostname = donor.Config.Hostname
 	}
 	c := &ctr{created: s.clock.Now(), image: i, mac: want.mac, gone: make(chan struct{})}
 	c.ID, c.Name, c.Created, c.Image = id, "/"+want.name, stamp(c.created), i.ID
@@ -239,12 +238,6 @@ func (s *Server) settle(c *ctr, config *container.Config, host *container.HostCo
 		if host.NetworkMode.IsHost() {
 			config.Hostname = s.info.Name
 		}
-	}
-	for port := range host.PortBindings {
-		if config.ExposedPorts == nil {
-			config.ExposedPorts = network.PortSet{}
-		}
-		config.ExposedPorts[port] = struct{}{}
 	}
 	host.NetworkMode = container.NetworkMode(cmp.Or(string(host.NetworkMode), "default"))
 	if host.Memory > 0 && host.MemorySwap == 0 {

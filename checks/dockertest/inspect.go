@@ -24,8 +24,8 @@ func choosePorts(c *ctr, taken map[string]bool) (network.PortMap, error) {
 		ports[port] = nil
 	}
 	want := network.PortMap{}
-	for port, bindings := range c.HostConfig.PortBindings {
-		want[port] = bindings
+	for port := range ports { // bindings of what is not exposed are ignored
+		want[port] = c.HostConfig.PortBindings[port]
 	}
 	if c.HostConfig.PublishAllPorts {
 		for port := range c.Config.ExposedPorts {

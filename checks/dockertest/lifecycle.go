@@ -103,36 +103,46 @@ func (s *Server) join(c *ctr) error {
 		}
 		return nil
 	}
-	names := slices.Sorted(maps.Keys(c.NetworkSettings.Networks))
-	nets := make([]*nw, len(names))
-	for i, name := range names {
+	for i, name := range attachOrder(c) {
+		e := c.NetworkSettings.Networks[name]
 		n, err := s.networkByRef(name)
+		if err == nil {
+			err = n.allows(e)
+		}
 		if err != nil {
-			return err
-		}
-		if err := n.allows(c.NetworkSettings.Networks[name]); err != nil {
-			return err
-		}
-		nets[i] = n
-	}
-	for i, n := range nets {
-		if err := s.attach(c, n, c.NetworkSettings.Networks[names[i]]); err != nil {
 			s.leave(c)
 			return err
 		}
-	}
-	if err := s.publish(c); err != nil {
-		s.leave(c)
-		return err
+		if i == 0 {
+			err = s.publish(c)
+		}
+		if err == nil {
+			err = s.attach(c, n, e)
+		}
+		if err != nil {
+			s.leave(c)
+			s.detach(c, n, e) // announced although it never was in
+			return err
+		}
 	}
 	c.NetworkSettings.SandboxID = s.id("sandbox")
 	c.NetworkSettings.SandboxKey = "/var/run/docker/netns/" + c.NetworkSettings.SandboxID[:12]
 	return nil
 }
 
+// attachOrder returns c's networks, the one of its network mode first.
+func attachOrder(c *ctr) []string {
+	names := slices.Sorted(maps.Keys(c.NetworkSettings.Networks))
+	primary := string(c.HostConfig.NetworkMode)
+	if i := slices.Index(names, primary); i > 0 {
+		names = slices.Insert(slices.Delete(names, i, i+1), 0, primary)
+	}
+	return names
+}
+
 // leave undoes join.
 func (s *Server) leave(c *ctr) {
-	for _, name := range slices.Sorted(maps.Keys(c.NetworkSettings.Networks)) {
+	for _, name := range attachOrder(c) {
 		if n, err := s.networkByRef(name); err == nil && n.endpoints[c] != nil {
 			s.detach(c, n, c.NetworkSettings.Networks[name])
 		}
@@ -556,7 +566,7 @@ func (s *Server) unpauseContainer(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	if !c.State.Paused {
-		return conflict("Container %s is not paused", c.ID)
+		return internal("Container %s is not paused", c.ID)
 	}
 	c.State.Paused, c.State.Status = false, container.StateRunning
 	c.touch()

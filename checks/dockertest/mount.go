@@ -26,7 +26,7 @@ func (s *Server) mounts(c *ctr) error {
 		name, mode, _ := strings.Cut(from, ":")
 		other, err := s.find(name)
 		if err != nil {
-			return err
+			return badRequest("%v", err)
 		}
 		for _, m := range other.Mounts {
 			m.RW = m.RW && mode != "ro"

@@ -231,7 +231,7 @@ func (s *Server) connectNetwork(w http.ResponseWriter, r *http.Request) error {
 	case mode.IsHost():
 		return forbidden("container cannot be connected to host network or disconnected from it")
 	case n.Name == "host":
-		return forbidden("container cannot be connected to host network")
+		return badRequest("container cannot be connected to host network or disconnected from it")
 	}
 	if _, ok := c.NetworkSettings.Networks[n.Name]; ok && c.running() {
 		return forbidden("endpoint with name %s already exists in network %s", c.name(), n.Name)
@@ -243,7 +243,7 @@ func (s *Server) connectNetwork(w http.ResponseWriter, r *http.Request) error {
 	if err := n.allows(e); err != nil {
 		return err
 	}
-	e.NetworkID = n.ID
+	n.alias(c, e)
 	if c.running() {
 		if err := s.attach(c, n, e); err != nil {
 			return err
@@ -295,12 +295,17 @@ func (s *Server) attach(c *ctr, n *nw, e *network.EndpointSettings) error {
 			e.MacAddress = network.HardwareAddr{0x02, 0x42, four[0], four[1], four[2], four[3]}
 		}
 	}
-	if !n.predefined() && !slices.Contains(e.Aliases, c.ID[:12]) {
-		e.Aliases = append(slices.Clone(e.Aliases), c.ID[:12])
-	}
+	n.alias(c, e)
 	n.endpoints[c] = e
 	s.events.emit(events.NetworkEventType, events.ActionConnect, n.ID, map[string]string{"container": c.ID, "name": n.Name, "type": n.Driver})
 	return nil
+}
+
+// alias adds the short id, by which containers find each other.
+func (n *nw) alias(c *ctr, e *network.EndpointSettings) {
+	if !n.predefined() && !slices.Contains(e.Aliases, c.ID[:12]) {
+		e.Aliases = append(slices.Clone(e.Aliases), c.ID[:12])
+	}
 }
 
 func (n *nw) free(e *network.EndpointSettings, gateway netip.Addr) (netip.Addr, error) {
@@ -352,7 +357,7 @@ func (s *Server) disconnectNetwork(w http.ResponseWriter, r *http.Request) error
 	}
 	e := c.NetworkSettings.Networks[n.Name]
 	if e == nil {
-		return forbidden("container %s is not connected to network %s", c.ID, n.Name)
+		return internal("container %s is not connected to network %s", c.ID, n.Name)
 	}
 	if c.running() {
 		s.detach(c, n, e)

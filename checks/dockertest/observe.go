@@ -88,7 +88,7 @@ func (c *ctr) processes() [][]string {
 	if user == "0" {
 		user = "root"
 	}
-	return [][]string{{user, strconv.Itoa(c.State.Pid), strconv.Itoa(c.State.Pid - 1), "0", c.started.UTC().Format("15:04"), "?", "00:00:00", command(c)}}
+	return [][]string{{user, strconv.Itoa(c.State.Pid), strconv.Itoa(c.State.Pid - 1), "0", c.started.UTC().Format("15:04"), "?", "00:00:00", strings.Join(append([]string{c.Path}, c.Args...), " ")}}
 }
 
 // changed are the changes of the root filesystem.
@@ -311,6 +311,10 @@ func (s *Server) archive(w http.ResponseWriter, r *http.Request) error {
 	stat, err := json.Marshal(container.PathStat{Name: path.Base(name), Size: int64(len(content)), Mode: mode, Mtime: c.created})
 	if err != nil {
 		return err
+	}
+	if !c.running() { // engines mount everything to look inside
+		s.eachMount(c, events.ActionMount)
+		defer s.eachMount(c, events.ActionUnmount)
 	}
 	w.Header().Set("X-Docker-Container-Path-Stat", base64.StdEncoding.EncodeToString(stat))
 	if r.Method == http.MethodHead {

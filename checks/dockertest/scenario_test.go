@@ -108,6 +108,7 @@ func inspectAfterCreate(e *engine) {
 		if c.Config.Hostname != "" && c.HostConfig.NetworkMode.IsHost() {
 			c.Config.Hostname = "host"
 		}
+		c.HostConfig.LogConfig.Config = nil // the daemon's configuration
 		e.note("config", c.Config)
 		e.note("host", c.HostConfig)
 		e.note("command", []any{c.Path, c.Args, c.Name, c.Image, c.Platform})
@@ -131,6 +132,9 @@ func refusedCreate(e *engine) {
 	}
 	app := container.Config{Image: "app:1"}
 	e.mustCreate("taken", app, container.HostConfig{})
+	if e.server != nil {
+		e.server.MissingOnHost("/plimsoll/does/not/exist")
+	}
 	for _, c := range []struct {
 		what   string
 		name   string
@@ -737,11 +741,14 @@ func refusedStart(e *engine) {
 	start("donor", donor)
 	start("guest", e.prefix+"guest")
 	port := network.PortMap{network.MustParsePort("80/tcp"): {{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: ""}}}
-	first := e.run("first", container.Config{Image: "app:1"}, container.HostConfig{PortBindings: port})
+	hidden := e.run("hidden", container.Config{Image: "app:1"}, container.HostConfig{PortBindings: port})
+	e.note("bindings of what is not exposed", e.inspect(hidden).NetworkSettings.Ports)
+	exposed := container.Config{Image: "app:1", ExposedPorts: network.PortSet{network.MustParsePort("80/tcp"): {}}}
+	first := e.run("first", exposed, container.HostConfig{PortBindings: port})
 	got := e.inspect(first).NetworkSettings.Ports[network.MustParsePort("80/tcp")]
 	e.note("bindings", len(got))
 	taken := network.PortMap{network.MustParsePort("80/tcp"): got}
-	start("port is taken", e.mustCreate("second", container.Config{Image: "app:1"}, container.HostConfig{PortBindings: taken}))
+	start("port is taken", e.mustCreate("second", exposed, container.HostConfig{PortBindings: taken}))
 	e.eventsSoFar()
 }
 

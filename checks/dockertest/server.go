@@ -44,6 +44,7 @@ type Server struct {
 	published  map[string]Image
 	networks   map[string]*nw // by id
 	volumes    map[string]*vol
+	missing    map[string]bool // paths that the host does not have
 	stopLive   func()
 
 	events hub
@@ -91,6 +92,7 @@ func New(opts ...Option) *Server {
 		published:  map[string]Image{},
 		networks:   map[string]*nw{},
 		volumes:    map[string]*vol{},
+		missing:    map[string]bool{},
 	}
 	for _, o := range opts {
 		o(s)

@@ -46,6 +46,9 @@ func (s *Server) updateContainer(w http.ResponseWriter, r *http.Request) error {
 	if c.running() && s.info.CgroupVersion == "1" && want.Memory > 0 && uint64(want.Memory) < c.memory() {
 		return internal("Cannot update container %s: unable to set memory limit to %d (current usage: %d, peak usage: %d): unknown", c.ID, want.Memory, c.memory(), c.memoryPeak())
 	}
+	if c.running() && want.Memory == 0 && want.MemorySwap > 0 && want.MemorySwap < have.Memory {
+		return internal("Cannot update container %s: invalid argument: unknown", c.ID) // by the kernel; a stopped one keeps it
+	}
 	apply(have, &want, pids)
 	c.touch()
 	s.emitContainer(c, events.ActionUpdate, nil)
@@ -68,9 +71,6 @@ func conflicts(have *container.HostConfig, want *container.UpdateConfig) error {
 	swap := want.MemorySwap
 	if want.Memory != 0 && swap == 0 && want.Memory > have.MemorySwap {
 		return conflict("Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time")
-	}
-	if want.Memory == 0 && swap > 0 && swap < have.Memory {
-		return conflict("Minimum memoryswap limit should be larger than memory limit, see usage")
 	}
 	switch {
 	case want.NanoCPUs > 0 && have.CPUPeriod > 0:
@@ -107,7 +107,7 @@ func apply(have *container.HostConfig, want *container.UpdateConfig, pids *int64
 		have.CpusetMems = want.CpusetMems
 	}
 	if pids != nil {
-		limit := *pids
+		limit := max(0, *pids)
 		have.PidsLimit = &limit
 	}
 	if want.RestartPolicy.Name != "" {

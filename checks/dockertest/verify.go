@@ -6,6 +6,17 @@ import (
 	"strings"
 )
 
+// MissingOnHost says that paths do not exist on the engine's machine. All
+// others do. As in an engine, that matters to mounts, not to binds, which
+// create what is missing.
+func (s *Server) MissingOnHost(paths ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range paths {
+		s.missing[p] = true
+	}
+}
+
 const leastMemory = 6 << 20
 
 // verify refuses settings that an engine refuses whatever exists.
@@ -37,6 +48,8 @@ func (s *Server) verify(config *container.Config, host *container.HostConfig) (w
 			return nil, badRequest("invalid mount config for type %q: field Source must not be empty", m.Type)
 		case m.Type == mount.TypeTmpfs && m.Source != "":
 			return nil, badRequest("invalid mount config for type %q: field Source must not be specified", m.Type)
+		case m.Type == mount.TypeBind && s.missing[m.Source]:
+			return nil, badRequest("invalid mount config for type %q: bind source path does not exist: %s", m.Type, m.Source)
 		}
 	}
 	if host.Runtime != "" {

@@ -12,17 +12,19 @@ import (
 	"github.com/moby/moby/api/types/volume"
 )
 
+// addVolume returns the volume that a request asks for, a new one if need be.
 func (s *Server) addVolume(want volume.CreateRequest) *vol {
 	name := cmp.Or(want.Name, s.id("volume"))
-	if v := s.volumes[name]; v != nil {
-		return v
+	v := s.volumes[name]
+	if v == nil {
+		v = &vol{content: map[string]string{}, Volume: volume.Volume{
+			Name: name, Driver: cmp.Or(want.Driver, "local"), Labels: want.Labels, Options: want.DriverOpts, Scope: "local",
+			CreatedAt:  s.clock.Now().UTC().Format(time.RFC3339),
+			Mountpoint: "/var/lib/docker/volumes/" + name + "/_data",
+		}}
+		s.volumes[name] = v
 	}
-	v := &vol{content: map[string]string{}, Volume: volume.Volume{
-		Name: name, Driver: cmp.Or(want.Driver, "local"), Labels: want.Labels, Options: want.DriverOpts, Scope: "local",
-		CreatedAt:  s.clock.Now().UTC().Format(time.RFC3339),
-		Mountpoint: "/var/lib/docker/volumes/" + name + "/_data",
-	}}
-	s.volumes[name] = v
+	// Engines announce every request to create, also of what exists.
 	s.events.emit(events.VolumeEventType, events.ActionCreate, name, map[string]string{"driver": v.Driver})
 	return v
 }
