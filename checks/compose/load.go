@@ -9,8 +9,10 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/compose-spec/compose-go/v2/interpolation"
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/template"
+	"github.com/compose-spec/compose-go/v2/tree"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/sirupsen/logrus"
 
@@ -20,9 +22,10 @@ import (
 // quiet silences the log of the loader, which would write over the screen.
 var quiet = sync.OnceFunc(func() { logrus.SetOutput(io.Discard) })
 
-// standIns are tried in turn for variables that are not set: the empty string
-// as docker compose does, then values where an empty one makes no sense.
-var standIns = []string{"", "1", "true"}
+// standIns are tried in turn for values that are empty without the variables
+// that are not set: nothing, as docker compose does, then what is a size, a
+// number and a name.
+var standIns = []string{"", "1"}
 
 func load(folder *folder, path string, source []byte) (*types.Project, error) {
 	quiet()
@@ -30,7 +33,7 @@ func load(folder *folder, path string, source []byte) (*types.Project, error) {
 	for _, standIn := range standIns {
 		unset := false
 		project, err := loadWith(folder, path, source, func(text string, lookup template.Mapping) (string, error) {
-			text, missing, err := substitute(text, lookup, standIn)
+			text, missing, err := substitute(text, lookup, standIn, "1")
 			unset = unset || missing
 			return text, err
 		})
@@ -56,6 +59,7 @@ func loadWith(folder *folder, path string, source []byte, substitute func(string
 	}
 	return loader.LoadWithContext(context.Background(), details, func(o *loader.Options) {
 		o.Interpolate.Substitute = substitute
+		o.Interpolate.TypeCastMapping = forgiving(o.Interpolate.TypeCastMapping)
 		o.ResourceLoaders = []loader.ResourceLoader{guard{folder}}
 		o.Profiles = []string{"*"}
 		o.SkipInclude = true
@@ -74,23 +78,45 @@ func projectName(dir string) string {
 	return "project"
 }
 
-// substitute replaces variables, those that are not set by standIn, and
-// reports whether there were any.
-func substitute(text string, lookup template.Mapping, standIn string) (_ string, missing bool, _ error) {
+// forgiving returns casts that take the empty string, which is left of a
+// variable that is not set, for the first harmless value of their type.
+func forgiving(casts map[tree.Path]interpolation.Cast) map[tree.Path]interpolation.Cast {
+	all := make(map[tree.Path]interpolation.Cast, len(casts))
+	for path, cast := range casts {
+		all[path] = func(value string) (any, error) {
+			v, err := cast(value)
+			if err == nil || value != "" {
+				return v, err
+			}
+			if v, err := cast("1"); err == nil {
+				return v, nil
+			}
+			return cast("false")
+		}
+	}
+	return all
+}
+
+// substitute replaces variables: those that are not set by nothing, those that
+// have to be set by required, and by standIn what is empty then. It reports
+// whether there were such variables.
+func substitute(text string, lookup template.Mapping, standIn, required string) (_ string, missing bool, _ error) {
 	replace := func(reference string, lookup template.Mapping, config *template.Config) (string, error) {
 		value, found, err := template.DefaultReplacementAppliedFunc(reference, lookup, config)
-		var required *template.MissingRequiredError
+		var refused *template.MissingRequiredError
 		switch {
-		case errors.As(err, &required):
+		case errors.As(err, &refused):
 			missing = true
-			return "1", nil
+			return required, nil
 		case err == nil && !found:
 			missing = true
-			return standIn, nil
 		}
 		return value, err
 	}
 	text, err := template.SubstituteWithOptions(text, lookup, template.WithoutLogging, template.WithReplacementFunction(replace))
+	if text == "" && missing {
+		text = standIn
+	}
 	return text, missing, err
 }
 
@@ -99,7 +125,7 @@ func withoutVariables(text string) string {
 	if !strings.Contains(text, "$") {
 		return text
 	}
-	replaced, _, err := substitute(text, func(string) (string, bool) { return "", false }, "")
+	replaced, _, err := substitute(text, func(string) (string, bool) { return "", false }, "", "")
 	if err != nil {
 		return text
 	}
