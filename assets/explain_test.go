@@ -20,7 +20,7 @@ var headings = map[assets.Language][]string{
 }
 
 const (
-	fewestLines, mostLines = 15, 50 // that are not blank
+	fewestLines, mostLines = 15, 60 // that are not blank
 	widest                 = 110
 )
 
