@@ -22,8 +22,8 @@ type script struct {
 // substitution, a function, or a string given to sh -c.
 type command struct {
 	words  []shellWord
-	at     int // index of the program in words, after sudo, env, exec and their like
-	sudo   int // index of sudo or doas, or -1
+	at     int  // index of the program in words, after sudo, env, exec and their like
+	sudo   int  // index of sudo or doas, or -1
 	exact  bool // words know where in the source they are
 	stmt   *syntax.Stmt
 	text   Text
@@ -73,7 +73,7 @@ func (f *File) mentions(in *Instruction, hints ...string) bool {
 }
 
 // toolHints are words without which no check needs to understand a RUN.
-var toolHints = [...]string{"sudo", "doas", "apt", "apk", "yum", "dnf", "zypper", "curl", "wget"}
+var toolHints = [...]string{"sudo", "doas", "apt", "apk", "yum", "dnf", "zypper", "curl", "wget", "useradd", "adduser"}
 
 // script returns what the RUN in executes. It is empty where that is not a
 // shell script, or cannot be parsed.
@@ -193,6 +193,11 @@ func tail(file *syntax.File, t Text) int {
 	last := file.Stmts[len(file.Stmts)-1]
 	if last.Background || last.Coprocess || last.Negated || last.Disown {
 		return -1
+	}
+	if call, ok := last.Cmd.(*syntax.CallExpr); ok && len(call.Args) > 0 {
+		if name := call.Args[0].Lit(); name == "exit" || name == "exec" || name == "return" {
+			return -1
+		}
 	}
 	heredoc := false
 	syntax.Walk(last, func(n syntax.Node) bool {

@@ -1,0 +1,139 @@
+package dockerfile
+
+import (
+	"strconv"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+
+	"plimsoll/checks"
+	"plimsoll/checks/secret"
+)
+
+var secretLiteral = check(checks.Check{
+	ID:       "secret-literal-in-dockerfile",
+	Title:    "Secret written into the Dockerfile",
+	Severity: checks.Critical,
+	Chapter:  checks.Secrets,
+	Refs:     []string{"CIS 4.10 (v1.6.0)", "CWE-798"},
+}, func(f *File, report func(checks.Finding)) {
+	source := string(f.Source)
+	ids := map[string]string{} // by value
+	for _, m := range secret.Tokens(source) {
+		line := 1 + strings.Count(source[:m.Start], "\n")
+		finding := checks.Finding{
+			Line: line, EndLine: line + strings.Count(source[m.Start:m.End], "\n"), Key: m.Rule,
+			Message:  checks.Msg("line %d holds a secret (%s): change it where it was issued, it is in the history of the file", line, m.Rule),
+			Evidence: []checks.Evidence{{Source: "line " + strconv.Itoa(line), Detail: maskedLine(source, m)}},
+		}
+		if in := f.instructionAt(m.Start); in != nil {
+			id := ids[source[m.Start:m.End]]
+			if id == "" {
+				id = f.literalID(m.Rule, len(ids))
+				ids[source[m.Start:m.End]] = id
+			}
+			finding.Fixes = f.literalFix(in, m, id)
+		}
+		report(finding)
+	}
+})
+
+// maskedLine returns the line of m without any part of it.
+func maskedLine(source string, m secret.Match) string {
+	start := strings.LastIndexByte(source[:m.Start], '\n') + 1
+	rest, _, _ := strings.Cut(source[m.End:], "\n")
+	return strings.TrimSpace(secret.Redact(source[start:m.Start]) + secret.Mask + secret.Redact(rest))
+}
+
+func (f *File) instructionAt(offset int) *Instruction {
+	for _, in := range f.Instructions {
+		if in.Start <= offset && offset < in.End {
+			return in
+		}
+	}
+	return nil
+}
+
+// literalID returns the id of the build secret for the n-th different literal,
+// which no variable of the file would get.
+func (f *File) literalID(rule string, n int) string {
+	id := strings.ReplaceAll(rule, "-", "_")
+	if n > 0 {
+		id += "_" + strconv.Itoa(n+1)
+	}
+	for _, in := range f.Instructions {
+		if (in.Keyword == "ENV" || in.Keyword == "ARG") && f.declares(in, strings.ToUpper(id)) {
+			return "literal_" + id
+		}
+	}
+	return id
+}
+
+func (f *File) literalFix(in *Instruction, m secret.Match, id string) []checks.Fix {
+	switch in.Keyword {
+	case "ENV", "ARG":
+		for _, p := range in.Pairs(f.Escape) {
+			if p.ValueStart <= m.Start && m.End <= p.ValueEnd {
+				return f.hideFix(p.Name)
+			}
+		}
+	case "RUN":
+		if in.Stage == nil || in.IsExec || in.open || len(in.Heredocs) > 0 || f.windows(in.Stage) || !f.posix(in) {
+			return nil
+		}
+		quoted, ok := f.expandable(in, m)
+		if !ok {
+			return nil
+		}
+		text := "$(cat /run/secrets/" + id + ")"
+		if !quoted {
+			text = `"` + text + `"`
+		}
+		edits := f.mountSecret(in, id, "", true)
+		edits = append(edits, checks.Edit{
+			Start: m.Start, End: m.End, New: text, Reason: checks.Msg("read by this step only, and stored nowhere"),
+			Moved: []checks.MovedSecret{{ID: id, Value: checks.Sensitive(f.Source[m.Start:m.End])}},
+		})
+		return []checks.Fix{{
+			ID: "build-secret", Title: checks.Msg("give the secret to this step as a build secret"),
+			Caution: checks.Msg("the build needs --secret id=%s,src=FILE; and change the secret, it has been seen", id),
+			Edit:    fixed(edits...),
+		}}
+	}
+	return nil
+}
+
+// expandable reports whether a substitution in place of m would be expanded by
+// the shell of in, and whether it stands between double quotes.
+func (f *File) expandable(in *Instruction, m secret.Match) (quoted, ok bool) {
+	if tooDeep(in.Args.String) {
+		return false, false
+	}
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(in.Args.String), "")
+	if err != nil {
+		return false, false
+	}
+	syntax.Walk(file, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case nil:
+			return true
+		case *syntax.SglQuoted:
+			return false
+		case *syntax.DblQuoted:
+			for _, part := range n.Parts {
+				if lit, isLit := part.(*syntax.Lit); isLit && f.covers(in, lit, m) {
+					quoted, ok = true, true
+				}
+			}
+		case *syntax.Lit:
+			ok = ok || f.covers(in, n, m)
+		}
+		return true
+	})
+	return quoted, ok
+}
+
+func (f *File) covers(in *Instruction, lit *syntax.Lit, m secret.Match) bool {
+	start, end := in.Args.Range(int(lit.Pos().Offset()), int(lit.End().Offset()))
+	return start <= m.Start && m.End <= end
+}

@@ -1,0 +1,244 @@
+package dockerfile
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"plimsoll/checks"
+)
+
+// offerUser adds the fix to a finding that s runs as root, unless a user would
+// not make it better.
+func (f *File) offerUser(finding *checks.Finding, s *Stage, u user) {
+	if tool := f.dropsPrivileges(s); tool != "" {
+		finding.Severity = checks.Low
+		finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "start-up", Detail: tool + " gives up root when the container starts, and needs to be root for it"})
+		return
+	}
+	if name := parseReference(s.Root().Image).official(); startsAsRoot[name] {
+		finding.Severity = checks.Medium
+		finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "image " + name, Detail: "its start-up needs root, and leaves it for the service itself"})
+		return
+	}
+	for _, stage := range s.Chain() {
+		for _, in := range stage.Instructions {
+			if in.Keyword == "ONBUILD" {
+				finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "ONBUILD", Detail: "images built on this one would run their steps as that user"})
+				return
+			}
+		}
+	}
+	name, why := f.suggestUser(s)
+	edit, ok := f.userEdit(s, u)
+	if !ok {
+		return
+	}
+	finding.Fixes = []checks.Fix{{
+		ID: "nonroot-user", Title: checks.Msg("run as a user without privileges"),
+		Caution: checks.Msg("files that the program writes must belong to that user: start the new image and try it"),
+		Choices: []checks.Choice{{
+			Key: "user", Label: checks.Msg("user to run as"), Why: why, Default: name, Valid: validUser,
+		}},
+		Edit: func(v checks.Values) ([]checks.Edit, error) {
+			if err := validUser(v["user"]); err != nil {
+				return nil, err
+			}
+			return []checks.Edit{edit(v["user"])}, nil
+		},
+	}}
+}
+
+// userEdit returns how a user gets into s: in place of the last one when
+// nothing is built after it, else below everything that is built.
+func (f *File) userEdit(s *Stage, u user) (func(name string) checks.Edit, bool) {
+	reason := checks.Msg("what runs in the container no longer is root")
+	if u.in != nil && u.in.Stage == s && !buildsAfter(s, u.in) && u.in.Args.String != "" {
+		start, end := u.in.Args.Range(0, len(u.in.Args.String))
+		return func(name string) checks.Edit {
+			return checks.Edit{Start: start, End: end, New: name, Reason: reason}
+		}, true
+	}
+	if _, ok := f.insertAfter(s.tail(), "", reason); !ok {
+		return nil, false
+	}
+	return func(name string) checks.Edit {
+		edit, _ := f.insertAfter(s.tail(), "USER "+name, reason)
+		return edit
+	}, true
+}
+
+// buildsAfter reports whether an instruction of s after in may need its user.
+func buildsAfter(s *Stage, in *Instruction) bool {
+	for _, other := range s.Instructions[slices.Index(s.Instructions, in)+1:] {
+		switch other.Keyword {
+		case "RUN", "COPY", "ADD", "WORKDIR", "USER", "VOLUME", "ONBUILD":
+			return true
+		}
+	}
+	return false
+}
+
+// unprivileged is a uid that no distribution gives to anybody, and that needs
+// no entry in /etc/passwd.
+const unprivileged = "10001:10001"
+
+// suggestUser returns the user that fits s best, and why.
+func (f *File) suggestUser(s *Stage) (name string, why checks.Message) {
+	for _, stage := range s.Chain() {
+		for i := len(stage.Instructions) - 1; i >= 0; i-- {
+			if in := stage.Instructions[i]; in.Keyword == "USER" {
+				if u := f.resolveUser(in); u.known && !u.isRoot() && validUser(u.name) == nil {
+					return u.name, checks.Msg("the file uses this user already")
+				}
+			}
+		}
+	}
+	if name := f.createdUser(s); name != "" {
+		return name, checks.Msg("the file creates this user")
+	}
+	if b, ok := f.base(s); ok && b.Passwd != nil {
+		for _, ready := range []string{"node", "nonroot", "app", "bun", "deno"} {
+			if uid := uidOf(b.Passwd, ready); uid != "" && uid != "0" {
+				return uid + ":" + uid, checks.Msg("the base image has the user %s for this", ready)
+			}
+		}
+	}
+	r := parseReference(s.Root().Image)
+	switch {
+	case r.official() == "node":
+		return "1000:1000", checks.Msg("the base image has the user %s for this", "node")
+	case strings.HasPrefix(r.name, "gcr.io/distroless/"):
+		return "65532:65532", checks.Msg("the base image has the user %s for this", "nonroot")
+	}
+	return unprivileged, checks.Msg("a number works in every image, and orchestrators can check it")
+}
+
+// createdUser returns a user that a RUN of s creates, by number if that is
+// written down, else by name.
+func (f *File) createdUser(s *Stage) string {
+	for _, stage := range s.Chain() {
+		for i := len(stage.Instructions) - 1; i >= 0; i-- {
+			in := stage.Instructions[i]
+			if in.Keyword != "RUN" || !f.mentions(in, "useradd", "adduser") {
+				continue
+			}
+			for _, c := range f.script(in).commands {
+				if c.program() != "useradd" && c.program() != "adduser" {
+					continue
+				}
+				if name := createdBy(c); validUser(name) == nil {
+					return name
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func createdBy(c *command) string {
+	valued := "uhgsGk" // options of busybox's adduser that take a value
+	if c.program() == "useradd" {
+		valued = "bcdefgGkKpRPsuZ"
+	}
+	var uid, name string
+	args := c.args()
+	for i := 0; i < len(args); i++ {
+		w := args[i].text
+		if !args[i].literal {
+			continue
+		}
+		if strings.HasPrefix(w, "--") {
+			option, value, has := strings.Cut(w, "=")
+			switch option {
+			case "--uid":
+				if !has && i+1 < len(args) {
+					i++
+					value = args[i].text
+				}
+				uid = value
+			case "--shell", "--home", "--home-dir", "--gid", "--ingroup", "--groups", "--comment", "--gecos", "--base-dir", "--password", "--firstuid", "--lastuid", "--skel":
+				if !has {
+					i++
+				}
+			}
+			continue
+		}
+		if strings.HasPrefix(w, "-") && len(w) > 1 {
+			last := w[len(w)-1]
+			if strings.IndexByte(valued, last) >= 0 && i+1 < len(args) {
+				i++
+				if last == 'u' {
+					uid = args[i].text
+				}
+			}
+			continue
+		}
+		if name == "" {
+			name = w
+		}
+	}
+	if _, err := strconv.Atoi(uid); err == nil && uid != "0" {
+		return uid
+	}
+	return name
+}
+
+func validUser(name string) error {
+	if name == "" || strings.ContainsAny(name, " \t\r\n\"'`\\$#") || strings.HasPrefix(name, "-") {
+		return errors.New("a user is a name or a number, with :group if needed")
+	}
+	u := user{name: name, known: true}
+	if u.isRoot() {
+		return errors.New("this is root")
+	}
+	return nil
+}
+
+// dropsPrivileges returns the tool with which s leaves root at start-up, or "".
+func (f *File) dropsPrivileges(s *Stage) string {
+	for _, stage := range s.Chain() {
+		for _, in := range stage.Instructions {
+			switch in.Keyword {
+			case "RUN", "COPY", "ADD", "ENTRYPOINT", "CMD":
+				for _, tool := range []string{"gosu", "su-exec", "setpriv", "runuser", "s6-overlay", "s6-setuidgid", "chpst"} {
+					if hasWord(in.Args.String, tool) {
+						return tool
+					}
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// hasWord reports whether word stands in text by itself.
+func hasWord(text, word string) bool {
+	for at := 0; ; {
+		i := strings.Index(text[at:], word)
+		if i < 0 {
+			return false
+		}
+		start, end := at+i, at+i+len(word)
+		if (start == 0 || !isLetterOrDigit(text[start-1])) && (end == len(text) || !isLetterOrDigit(text[end])) {
+			return true
+		}
+		at = end
+	}
+}
+
+// startsAsRoot are official images whose entrypoint needs root and gives it up
+// by itself, or keeps it in one process only: a USER breaks them.
+var startsAsRoot = map[string]bool{
+	"postgres": true, "mysql": true, "mariadb": true, "redis": true, "valkey": true, "mongo": true,
+	"cassandra": true, "couchdb": true, "rabbitmq": true, "nginx": true, "httpd": true, "influxdb": true,
+	"wordpress": true, "nextcloud": true, "ghost": true, "registry": true, "traefik": true,
+}
+
+// nonRootByName reports whether the name of an image promises a user other
+// than root.
+func nonRootByName(r reference) bool {
+	return strings.Contains(r.tag, "nonroot") || strings.Contains(r.name, "unprivileged") ||
+		strings.Contains(r.name, "nonroot") || strings.HasPrefix(r.name, "cgr.dev/chainguard/")
+}
