@@ -31,12 +31,7 @@ func load(folder *folder, path string, source []byte) (*types.Project, error) {
 	quiet()
 	var first error
 	for _, standIn := range standIns {
-		unset := false
-		project, err := loadWith(folder, path, source, func(text string, lookup template.Mapping) (string, error) {
-			text, missing, err := substitute(text, lookup, standIn, "1")
-			unset = unset || missing
-			return text, err
-		})
+		project, unset, err := loadWith(folder, path, source, standIn)
 		if err == nil {
 			return project, nil
 		}
@@ -50,16 +45,21 @@ func load(folder *folder, path string, source []byte) (*types.Project, error) {
 	return nil, first
 }
 
-func loadWith(folder *folder, path string, source []byte, substitute func(string, template.Mapping) (string, error)) (*types.Project, error) {
+// loadWith reports as well whether variables were not set.
+func loadWith(folder *folder, path string, source []byte, standIn string) (_ *types.Project, unset bool, _ error) {
 	dir := filepath.Dir(path)
 	details := types.ConfigDetails{
 		WorkingDir:  dir,
 		ConfigFiles: []types.ConfigFile{{Filename: path, Content: append([]byte{}, source...)}},
 		Environment: folder.variables(),
 	}
-	return loader.LoadWithContext(context.Background(), details, func(o *loader.Options) {
-		o.Interpolate.Substitute = substitute
-		o.Interpolate.TypeCastMapping = forgiving(o.Interpolate.TypeCastMapping)
+	project, err := loader.LoadWithContext(context.Background(), details, func(o *loader.Options) {
+		o.Interpolate.Substitute = func(text string, lookup template.Mapping) (string, error) {
+			text, missing, err := substitute(text, lookup, standIn, "1")
+			unset = unset || missing
+			return text, err
+		}
+		o.Interpolate.TypeCastMapping = forgiving(o.Interpolate.TypeCastMapping, standIn)
 		o.ResourceLoaders = []loader.ResourceLoader{guard{folder}}
 		o.Profiles = []string{"*"}
 		o.SkipInclude = true
@@ -68,6 +68,7 @@ func loadWith(folder *folder, path string, source []byte, substitute func(string
 		o.SkipResolveLabels = true
 		o.SetProjectName(projectName(dir), true)
 	})
+	return project, unset, err
 }
 
 // projectName returns the name that docker compose gives to a project in dir.
@@ -78,14 +79,13 @@ func projectName(dir string) string {
 	return "project"
 }
 
-// forgiving returns casts that take the empty string, which is left of a
-// variable that is not set, for the first harmless value of their type.
-func forgiving(casts map[tree.Path]interpolation.Cast) map[tree.Path]interpolation.Cast {
+// forgiving returns casts that take standIn for a harmless value of their type.
+func forgiving(casts map[tree.Path]interpolation.Cast, standIn string) map[tree.Path]interpolation.Cast {
 	all := make(map[tree.Path]interpolation.Cast, len(casts))
 	for path, cast := range casts {
 		all[path] = func(value string) (any, error) {
 			v, err := cast(value)
-			if err == nil || value != "" {
+			if err == nil || value != standIn {
 				return v, err
 			}
 			if v, err := cast("1"); err == nil {
