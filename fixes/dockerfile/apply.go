@@ -135,15 +135,15 @@ func (p *patch) verify(project *project, plan *fixes.Plan) (*fixes.Receipt, erro
 	if err := after.judge(); err != nil {
 		return nil, err
 	}
+	cured := map[key]int{}
 	for _, f := range plan.Cures {
-		if _, still := after.findings[keyOf(&f)]; still {
+		twins := keyOf(&f).twins()
+		if cured[twins]++; after.count[twins] > before.count[twins]-cured[twins] {
 			return nil, fmt.Errorf("%s was not cured", f.Check.ID)
 		}
 	}
-	for _, k := range after.keys() {
-		if _, known := before.findings[k]; !known {
-			return nil, fmt.Errorf("%s is new", k.check)
-		}
+	if k, ok := after.worse(before); ok {
+		return nil, fmt.Errorf("%s is new", k.check)
 	}
 	receipt.Proof = append(receipt.Proof, checks.Msg("parsed and checked again: %d findings cured, none new", len(plan.Cures)))
 	for _, d := range p.deposits {

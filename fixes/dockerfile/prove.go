@@ -1,12 +1,15 @@
 package dockerfile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -23,6 +26,7 @@ type proof struct {
 	before, after *trial
 	choices       []fixes.Choice
 	cures, leaves []checks.Finding
+	granted       []checks.Finding
 	titles        []checks.Message // of the fixes that were taken
 	notes         []checks.Message
 	left          []checks.Message // why fixes were left out
@@ -31,9 +35,10 @@ type proof struct {
 
 // A wish is one finding that is to be cured, and by which of its fixes.
 type wish struct {
-	id  checks.FindingID
-	fix string
-	why checks.Message // why it could not be granted so far
+	finding checks.Finding // as it was before anything was fixed
+	key     key
+	fix     string
+	why     checks.Message // why it could not be granted so far
 }
 
 // prove tries the fixes of request on a copy. Each starts from the result of
@@ -51,11 +56,11 @@ func (m *Mechanic) prove(ctx context.Context, project *project, file *dockerfile
 	}
 	var wishes []*wish
 	for _, f := range request.Findings {
-		w := &wish{id: f.ID(), fix: request.Fix[f.ID()]}
 		now, ok := start.findings[keyOf(&f)]
 		if !ok {
 			continue // cured already
 		}
+		w := &wish{finding: f, key: keyOf(&f), fix: request.Fix[f.ID()]}
 		fix, err := choose(&now, w.fix)
 		if err != nil {
 			return nil, err
@@ -69,6 +74,8 @@ func (m *Mechanic) prove(ctx context.Context, project *project, file *dockerfile
 		}
 		wishes = append(wishes, w)
 	}
+	// Numbered twins are counted from the first, so that the last goes first.
+	slices.SortStableFunc(wishes, func(a, b *wish) int { return b.key.number() - a.key.number() })
 	for progress := true; progress; {
 		progress = false
 		for i := 0; i < len(wishes); i++ {
@@ -129,10 +136,13 @@ func (p *proof) decide(fix *checks.Fix, values checks.Values) error {
 
 // grant tries one wish, and takes the result if it holds.
 func (p *proof) grant(w *wish, values checks.Values) bool {
-	check := w.id.Check
-	f, ok := p.after.findings[key{check, w.id.Key}]
+	check := w.key.check
+	f, ok := p.after.findings[w.key]
 	if !ok {
-		return true // another fix cured it too
+		if f, ok = p.after.twin(w.key); !ok || p.granting(w.key) {
+			p.granted = append(p.granted, w.finding) // another fix cured it too
+			return true
+		}
 	}
 	fix, err := choose(&f, w.fix)
 	if err == nil && fix == nil {
@@ -157,16 +167,15 @@ func (p *proof) grant(w *wish, values checks.Values) bool {
 		w.why = checks.Msg("%s is left as it is: %s", check, terminal.Line(err.Error()))
 		return false
 	}
-	if _, still := next.findings[key{check, w.id.Key}]; still {
+	if twins := w.key.twins(); next.count[twins] >= p.after.count[twins] {
 		w.why = checks.Msg("%s is left as it is: its fix does not cure it here", check)
 		return false
 	}
-	for _, k := range next.keys() {
-		if _, known := p.after.findings[k]; !known {
-			w.why = checks.Msg("%s is left as it is: its fix would bring in %s", check, k.check)
-			return false
-		}
+	if k, ok := next.worse(p.after); ok {
+		w.why = checks.Msg("%s is left as it is: its fix would bring in %s", check, k.check)
+		return false
 	}
+	p.granted = append(p.granted, w.finding)
 	p.after = next
 	p.titles = append(p.titles, fix.Title)
 	if !fix.Caution.IsZero() && !slices.ContainsFunc(p.notes, func(n checks.Message) bool { return n.String() == fix.Caution.String() }) {
@@ -175,19 +184,37 @@ func (p *proof) grant(w *wish, values checks.Values) bool {
 	return true
 }
 
-// conclude compares the findings before and after.
+// granting reports whether fewer twins of k are left than wishes were granted
+// for, so that one was cured along with another problem.
+func (p *proof) granting(k key) bool {
+	granted := 0
+	for _, f := range p.granted {
+		if keyOf(&f).twins() == k.twins() {
+			granted++
+		}
+	}
+	return p.before.count[k.twins()]-p.after.count[k.twins()] > granted
+}
+
+// conclude compares the findings before and after: what was asked for, in that
+// order, and what was cured along with it.
 func (p *proof) conclude(requested []checks.Finding) {
-	gone := func(f checks.Finding) bool {
-		_, still := p.after.findings[keyOf(&f)]
-		return !still
+	gone := map[key]int{}
+	for k, n := range p.before.count {
+		gone[k] = n - p.after.count[k]
+	}
+	has := func(list []checks.Finding, f checks.Finding) bool {
+		return slices.ContainsFunc(list, func(c checks.Finding) bool { return keyOf(&c) == keyOf(&f) })
 	}
 	for _, f := range requested {
-		if _, was := p.before.findings[keyOf(&f)]; was && gone(f) {
+		if twins := keyOf(&f).twins(); has(p.granted, f) && gone[twins] > 0 {
+			gone[twins]--
 			p.cures = append(p.cures, f)
 		}
 	}
 	for _, f := range p.before.visible() {
-		if gone(f) && !slices.ContainsFunc(p.cures, func(c checks.Finding) bool { return c.ID() == f.ID() }) {
+		if twins := keyOf(&f).twins(); gone[twins] > 0 && !has(p.cures, f) {
+			gone[twins]--
 			p.cures = append(p.cures, f)
 		}
 	}
@@ -219,12 +246,31 @@ type trial struct {
 	file     *dockerfile.File
 	drafts   map[string]*draft // by Edit.Path
 	findings map[key]checks.Finding
+	count    map[key]int // of findings by key.twins
 }
 
 // A key identifies a finding within its file.
 type key struct{ check, key string }
 
 func keyOf(f *checks.Finding) key { return key{f.Check.ID, f.Key} }
+
+// Findings that nothing but their order tells apart have keys with a number,
+// "curl#2" after "curl", which changes when one before it is cured. So they
+// are compared by how many there are.
+var numbered = regexp.MustCompile(`#([0-9]{1,6})$`)
+
+// twins returns the key without its number.
+func (k key) twins() key { return key{k.check, numbered.ReplaceAllString(k.key, "")} }
+
+// number returns the number of k among its twins.
+func (k key) number() int {
+	m := numbered.FindStringSubmatch(k.key)
+	if m == nil {
+		return 1
+	}
+	n, _ := strconv.Atoi(m[1]) // digits, by the expression
+	return n
+}
 
 func (m *Mechanic) newTrial(project *project, file *dockerfile.File) (*trial, error) {
 	t := &trial{mechanic: m, project: project, file: file, drafts: map[string]*draft{"": newDraft(file.Source, true)}}
@@ -234,7 +280,7 @@ func (m *Mechanic) newTrial(project *project, file *dockerfile.File) (*trial, er
 // judge runs every check by itself, so that none is hidden by another that
 // covers it and would come into view when that one is cured.
 func (t *trial) judge() error {
-	t.findings = map[key]checks.Finding{}
+	t.findings, t.count = map[key]checks.Finding{}, map[key]int{}
 	for _, c := range t.mechanic.o.Checks {
 		report := checks.Run(t.file, []*checks.Check{c}, &checks.Policy{Profile: checks.All})
 		if err := errors.Join(report.Errors...); err != nil {
@@ -243,17 +289,37 @@ func (t *trial) judge() error {
 		for _, f := range report.Findings {
 			if _, known := t.findings[keyOf(&f)]; !known {
 				t.findings[keyOf(&f)] = f
+				t.count[keyOf(&f).twins()]++
 			}
 		}
 	}
 	return nil
 }
 
-// keys returns the keys of all findings in a stable order.
-func (t *trial) keys() []key {
-	return slices.SortedFunc(maps.Keys(t.findings), func(a, b key) int {
-		return strings.Compare(a.check+"\x00"+a.key, b.check+"\x00"+b.key)
-	})
+// twin returns the last finding that differs from k by its number only.
+func (t *trial) twin(k key) (last checks.Finding, ok bool) {
+	for other, f := range t.findings {
+		if other.twins() == k.twins() && (!ok || other.number() > keyOf(&last).number()) {
+			last, ok = f, true
+		}
+	}
+	return last, ok
+}
+
+// worse returns a problem that t has and before had not, or had less often.
+func (t *trial) worse(before *trial) (key, bool) {
+	var out []key
+	for k, n := range t.count {
+		if n > before.count[k] {
+			out = append(out, k)
+		}
+	}
+	if len(out) == 0 {
+		return key{}, false
+	}
+	return slices.MinFunc(out, func(a, b key) int {
+		return cmp.Or(strings.Compare(a.check, b.check), strings.Compare(a.key, b.key))
+	}), true
 }
 
 // visible returns the findings that the user's policy shows.
