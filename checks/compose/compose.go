@@ -61,7 +61,7 @@ func Parse(path, name string, source []byte) (_ *File, err error) {
 			err = &checks.Problem{What: checks.Msg("%s cannot be read: %s", name, fmt.Sprint(r))}
 		}
 	}()
-	doc, err := parseDocument(source)
+	doc, err := parseDocument(name, source)
 	if err != nil {
 		return nil, refuse(path, name, doc, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/tools/txtar"
 
@@ -171,7 +172,7 @@ func TestRefused(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := Parse(filepath.Join(project, "compose.yml"), "compose.yml", []byte(test.source))
 			var problem *checks.Problem
-			if !errors.As(err, &problem) || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "compose.yml") {
+			if !errors.As(err, &problem) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want a problem that says %q", err, test.want)
 			}
 		})
@@ -205,7 +206,9 @@ func FuzzParse(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, source string) {
+		slow := time.AfterFunc(5*time.Second, func() { panic(fmt.Sprintf("still reading %q", source)) })
 		file, err := Parse("/nowhere/compose.yml", "compose.yml", []byte(source))
+		slow.Stop()
 		if err != nil {
 			if strings.Contains(err.Error(), "cannot be read: ") {
 				t.Error(err) // a recovered panic

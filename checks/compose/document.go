@@ -38,11 +38,12 @@ type service struct {
 	environment   map[string]string // as written, before variables are replaced
 }
 
-// parseDocument refuses what would exhaust a reader and finds the services.
-func parseDocument(source []byte) (*document, error) {
+// parseDocument refuses what would exhaust a reader of the file called name and
+// finds the services.
+func parseDocument(name string, source []byte) (*document, error) {
 	doc := &document{byName: map[string]*service{}, lines: map[string]int{}}
 	if len(source) > maxSize {
-		return doc, &checks.Problem{What: checks.Msg("it is larger than 1 MiB")}
+		return doc, &checks.Problem{What: checks.Msg("%s is larger than 1 MiB", name)}
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(source))
 	for {
@@ -54,7 +55,7 @@ func parseDocument(source []byte) (*document, error) {
 		if err != nil {
 			return doc, err
 		}
-		b := budget{sizes: map[*yaml.Node]int{}, open: map[*yaml.Node]bool{}}
+		b := budget{name: name, sizes: map[*yaml.Node]int{}, open: map[*yaml.Node]bool{}}
 		if _, err := b.size(&root, 0); err != nil {
 			return doc, err
 		}
@@ -62,13 +63,14 @@ func parseDocument(source []byte) (*document, error) {
 			doc.read(top)
 		}
 		if len(doc.services) > maxServices {
-			return doc, &checks.Problem{What: checks.Msg("it has more than %d services", maxServices)}
+			return doc, &checks.Problem{What: checks.Msg("%s has more than %d services", name, maxServices)}
 		}
 	}
 }
 
 // A budget measures nodes as often as they are used, visiting each once.
 type budget struct {
+	name  string // of the file
 	sizes map[*yaml.Node]int
 	open  map[*yaml.Node]bool
 }
@@ -78,10 +80,10 @@ func (b *budget) size(n *yaml.Node, depth int) (int, error) {
 		return size, nil
 	}
 	if depth > maxDepth {
-		return 0, &checks.Problem{What: checks.Msg("line %d is nested more than %d levels deep", n.Line, maxDepth)}
+		return 0, &checks.Problem{What: checks.Msg("%s, line %d: nested more than %d levels deep", b.name, n.Line, maxDepth)}
 	}
 	if b.open[n] {
-		return 0, &checks.Problem{What: checks.Msg("line %d contains itself", n.Line)}
+		return 0, &checks.Problem{What: checks.Msg("%s, line %d: contains itself", b.name, n.Line)}
 	}
 	b.open[n] = true
 	defer delete(b.open, n)
@@ -96,7 +98,7 @@ func (b *budget) size(n *yaml.Node, depth int) (int, error) {
 			return 0, err
 		}
 		if total += size; total > maxNodes {
-			return 0, &checks.Problem{What: checks.Msg("it expands to more than %d values", maxNodes)}
+			return 0, &checks.Problem{What: checks.Msg("%s expands to more than %d values", b.name, maxNodes)}
 		}
 	}
 	b.sizes[n] = total

@@ -143,6 +143,6 @@ func (g guard) check(path string) error {
 	case err != nil:
 		return &checks.Problem{What: checks.Msg("%s, which it extends, was not read: only regular files in the folder of the compose file are", path), Err: err}
 	}
-	_, err = parseDocument(data)
+	_, err = parseDocument(path, data)
 	return err
 }

@@ -142,7 +142,7 @@ var (
 func refuse(path, name string, doc *document, err error) error {
 	var problem *checks.Problem
 	if errors.As(err, &problem) {
-		return &checks.Problem{What: checks.Msg("%s: %s", name, problem.What), Do: problem.Do, Err: err}
+		return problem
 	}
 	text := strings.ReplaceAll(err.Error(), "validating "+path+": ", "")
 	do := checks.Msg("correct the file; docker compose config tells more")
