@@ -45,6 +45,13 @@ func OnExit(d time.Duration, code int) Behaviour {
 	return Behaviour{Exits: true, After: d, Code: code}
 }
 
+func (b Behaviour) verdict() container.HealthStatus {
+	if b.Unhealthy {
+		return container.Unhealthy
+	}
+	return container.Healthy
+}
+
 // Behave sets what the program of one container does from its next start on;
 // what it uses, its processes and its changes count at once.
 func (s *Server) Behave(ref string, b Behaviour) error {

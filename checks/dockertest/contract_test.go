@@ -197,7 +197,7 @@ func (e *engine) eventsSoFar() {
 			e.know(got.Network.ID, "network "+name)
 		}
 	}
-	unordered := 0 // events of volumes in a row come in any order
+	unordered := 0 // events of volumes and networks in a row come in any order
 	for _, m := range all {
 		mine := strings.HasPrefix(m.Actor.Attributes["name"], e.prefix) || strings.HasPrefix(m.Actor.ID, e.prefix) || e.ids[m.Actor.ID] != "" || e.ids[m.Actor.Attributes["container"]] != "" || e.ids[m.Actor.Attributes["name"]] != ""
 		if c := m.Actor.Attributes["container"]; !mine || c != "" && e.ids[c] == "" {
@@ -213,7 +213,7 @@ func (e *engine) eventsSoFar() {
 			}
 		}
 		e.note("event", fmt.Sprintf("%s %s %s %v", m.Type, m.Action, m.Actor.ID, attributes))
-		if m.Type != events.VolumeEventType {
+		if m.Type != events.VolumeEventType && m.Type != events.NetworkEventType {
 			unordered = 0
 			continue
 		}

@@ -26,14 +26,14 @@ type Container struct {
 	Stopped  bool          // created only
 }
 
-// AddContainer creates a container by the rules of the API and starts it
-// unless it says otherwise. It returns its id.
+// AddContainer creates a container by the rules of API 1.44, so with any number
+// of networks, and starts it unless it says otherwise. It returns its id.
 func (s *Server) AddContainer(c Container) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	config, host := c.Config, c.Host
 	made, _, err := s.create(createRequest{
-		name: c.Name, config: &config, host: &host, endpoints: c.Networks, version: s.api,
+		name: c.Name, config: &config, host: &host, endpoints: c.Networks, version: version{1, 44},
 	})
 	if err != nil {
 		return "", err
@@ -49,6 +49,9 @@ func (s *Server) AddContainer(c Container) (string, error) {
 		if !c.Stopped {
 			made.started = made.started.Add(-c.Age)
 			made.State.StartedAt = stamp(made.started)
+			if checked(made) && made.doing.HealthAfter < c.Age {
+				s.health(made, made.doing.verdict())
+			}
 		}
 		made.touch()
 	}

@@ -57,11 +57,11 @@ func (s *Server) start(c *ctr) error {
 		s.later(c, b.After, func() { s.exit(c, b.Code, b.OOM) })
 	}
 	if checked(c) {
-		status := container.Healthy
-		if b.Unhealthy {
-			status = container.Unhealthy
-		}
-		s.later(c, cmp.Or(b.HealthAfter, 20*time.Millisecond), func() { s.health(c, status) })
+		s.later(c, cmp.Or(b.HealthAfter, 20*time.Millisecond), func() {
+			if c.State.Health.Status == container.Starting { // nobody has said otherwise meanwhile
+				s.health(c, b.verdict())
+			}
+		})
 	}
 	return nil
 }

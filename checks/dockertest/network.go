@@ -337,6 +337,10 @@ func (s *Server) detach(c *ctr, n *nw, e *network.EndpointSettings) {
 	delete(n.endpoints, c)
 	e.EndpointID, e.IPAddress, e.IPPrefixLen, e.Gateway = "", netip.Addr{}, 0, netip.Addr{}
 	e.MacAddress = nil
+	s.announceLeave(c, n)
+}
+
+func (s *Server) announceLeave(c *ctr, n *nw) {
 	s.events.emit(events.NetworkEventType, events.ActionDisconnect, n.ID, map[string]string{"container": c.ID, "name": n.Name, "type": n.Driver})
 }
 
@@ -357,6 +361,9 @@ func (s *Server) disconnectNetwork(w http.ResponseWriter, r *http.Request) error
 	}
 	e := c.NetworkSettings.Networks[n.Name]
 	if e == nil {
+		if c.running() {
+			s.announceLeave(c, n)
+		}
 		return internal("container %s is not connected to network %s", c.ID, n.Name)
 	}
 	if c.running() {
