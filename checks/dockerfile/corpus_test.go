@@ -247,7 +247,7 @@ func provenFix(t testing.TB, name string, f *File, safe bool) patched {
 		t.Errorf("%s: fixing twice is not fixing once:\n%s\n----\n%s", name, p.source, again.source)
 	}
 	for _, m := range p.moved {
-		if len(m.Value) > 5 && bytes.Contains(p.source, []byte(m.Value.Reveal())) && secret.Literal(m.Value.Reveal()) {
+		if len(m.Value) > 10 && bytes.Contains(p.source, []byte(m.Value.Reveal())) && secret.Literal(m.Value.Reveal()) {
 			t.Errorf("%s: secret %s is still in the file", name, m.ID)
 		}
 	}

@@ -91,11 +91,24 @@ func (f *File) declare(v variables, in *Instruction, global variables) {
 	}
 }
 
+// longestValue is how long the value of a variable may be to be looked into.
+const longestValue = 1 << 14
+
 // expand fills variables into word and removes its quotes. It is certain when
 // every variable in it had a value or a default.
 func (f *File) expand(word string, v variables) (text string, certain bool) {
 	if !strings.ContainsAny(word, "$\"'\\`") {
 		return word, true
+	}
+	// Values that double from line to line would grow without bound.
+	size := len(word)
+	if n := strings.Count(word, "$"); n > 0 {
+		for _, value := range v {
+			size = max(size, n*len(value))
+		}
+	}
+	if size > longestValue {
+		return word, false
 	}
 	result, err := shell.NewLex(rune(f.Escape)).ProcessWordWithMatches(word, v)
 	if err != nil {

@@ -23,7 +23,8 @@ func (c *Conflict) Error() string {
 //
 // Edits may come in any order, the result does not depend on it:
 //   - the same edit twice is one edit;
-//   - insertions at one place all happen, in the order of their text;
+//   - insertions at one place all happen, in the order of their text, those that
+//     begin a new line last;
 //   - a deletion swallows what is changed inside of it, and deletions that
 //     overlap are one deletion;
 //   - everything else that overlaps is a [*Conflict].
@@ -56,7 +57,7 @@ func Resolve(size int, edits []checks.Edit) ([]checks.Edit, error) {
 		}
 	}
 	slices.SortStableFunc(sorted, func(a, b checks.Edit) int {
-		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), strings.Compare(a.New, b.New))
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(newLine(a), newLine(b)), strings.Compare(a.New, b.New))
 	})
 	deletions := union(sorted)
 	var out []checks.Edit
@@ -119,6 +120,13 @@ func Combine(groups [][]checks.Edit, size func(path string) int) (byPath map[str
 		}
 	}
 	return byPath, left
+}
+
+func newLine(e checks.Edit) int {
+	if strings.HasPrefix(e.New, "\n") || strings.HasPrefix(e.New, "\r\n") {
+		return 1
+	}
+	return 0
 }
 
 func isDeletion(e checks.Edit) bool { return e.New == "" && e.End > e.Start }
