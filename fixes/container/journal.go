@@ -1,0 +1,43 @@
+package container
+
+import (
+	"encoding/json"
+	"fmt"
+
+	api "github.com/moby/moby/api/types/container"
+
+	"plimsoll/fixes/ledger"
+)
+
+// A journal is what is needed to finish a replacement, or to go back, from any
+// point. It holds no settings: the original is the backup.
+type journal struct {
+	Tx       string   `json:"tx"`
+	Name     string   `json:"name"`
+	Old      string   `json:"old"`           // id of the original
+	New      string   `json:"new,omitempty"` // id of the replacement, once known
+	Stage    stage    `json:"stage"`
+	Baseline baseline `json:"baseline"`
+	Network  string   `json:"network,omitempty"` // made for the replacement
+
+	Policy    api.RestartPolicy `json:"policy"` // of the original
+	NewPolicy api.RestartPolicy `json:"new_policy"`
+}
+
+// shelf returns the name under which the original is kept.
+func (j *journal) shelf() string { return j.Name + oldInfix + j.Tx }
+
+// lock returns the temporary name of the replacement.
+func (j *journal) lock() string { return j.Name + newSuffix }
+
+// decode returns the journal of a replacement.
+func decode(entry ledger.Entry) (journal, error) {
+	var j journal
+	if err := json.Unmarshal(entry.Inverse, &j); err != nil {
+		return j, fmt.Errorf("ledger entry %s: %w", entry.ID, err)
+	}
+	if j.Tx != entry.ID || j.Name == "" || j.Old == "" {
+		return j, fmt.Errorf("ledger entry %s is not the journal of a replacement", entry.ID)
+	}
+	return j, nil
+}

@@ -1,0 +1,100 @@
+package container
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	api "github.com/moby/moby/api/types/container"
+
+	"plimsoll/checks"
+	subject "plimsoll/checks/container"
+	"plimsoll/fixes"
+)
+
+// receipt proves the replacement by what the engine says about it now.
+func (t *transaction) receipt(ctx context.Context) (*fixes.Receipt, error) {
+	now, err := t.m.inspect(ctx, t.j.New)
+	if err != nil {
+		return nil, err
+	}
+	r := &fixes.Receipt{Proof: t.proof(now)}
+	r.Cured, r.Left = t.cured(now)
+	if !t.down.IsZero() {
+		r.Away = t.up.Sub(t.down)
+		r.Proof = append(r.Proof, checks.Msg("it was away for %s", r.Away.Round(10*time.Millisecond).String()))
+	}
+	r.Proof = append(r.Proof, checks.Msg("the original is kept as %s", clean(t.j.shelf())))
+	return r, nil
+}
+
+// cured returns what is gone and what is left by the checks' word on the
+// replacement itself.
+func (t *transaction) cured(now *api.InspectResponse) (cured, left []checks.Finding) {
+	c := *t.d.world.container
+	fresh := subject.New(*now, t.image, "", t.m.o.Now())
+	c.Settings, c.Inspect, c.Image, c.Now = fresh.Settings, fresh.Inspect, fresh.Image, fresh.Now
+	report := checks.Run(&c, subject.Checks(), &checks.Policy{Profile: checks.All})
+	type key struct{ check, key string }
+	still := map[key]bool{}
+	for _, f := range report.Findings {
+		still[key{f.Check.ID, f.Key}] = true
+	}
+	for _, f := range t.plan.Cures {
+		if !still[key{f.Check.ID, f.Key}] {
+			cured = append(cured, f)
+		}
+	}
+	return cured, report.Findings
+}
+
+func (t *transaction) proof(now *api.InspectResponse) []checks.Message {
+	old := t.d.world.inspect()
+	var proof []checks.Message
+	say := func(m checks.Message) { proof = append(proof, m) }
+	was, is := created(old), created(now)
+	var same []string
+	for _, part := range []struct{ prefix, name string }{
+		{"Config.Env", "environment"}, {"Mounts[", "mounts"}, {"Networks[", "networks and aliases"},
+		{"Config.Labels", "labels"}, {"HostConfig.PortBindings", "ports"}, {"HostConfig.RestartPolicy", "restart policy"},
+	} {
+		if equalPart(was, is, part.prefix) {
+			same = append(same, part.name)
+		}
+	}
+	if len(same) > 0 {
+		say(checks.Msg("equal by inspection: %s", strings.Join(same, ", ")))
+	}
+	if now.Image != old.Image {
+		say(checks.Msg("it runs the image %s instead of %s", shortImage(now.Image), shortImage(old.Image)))
+	} else {
+		say(checks.Msg("it runs the same image %s", shortImage(now.Image)))
+	}
+	for _, c := range t.plan.Changes {
+		if value, ok := is[c.Field]; ok && c.Field != "Image" {
+			say(checks.Msg("read back: %s is %s", c.Field, shown(c.Field, value)))
+		}
+	}
+	switch {
+	case health(now) == api.Healthy:
+		say(checks.Msg("its health check succeeds"))
+	case t.j.Baseline.Running:
+		say(checks.Msg("it kept running for %s without a restart", t.m.o.Grace.String()))
+	}
+	if n := len(t.j.Baseline.Listening); n > 0 {
+		say(checks.Msg("it listens on the same %d ports as before", n))
+	}
+	for _, w := range t.warnings {
+		say(checks.Msg("the engine says: %s", clean(w)))
+	}
+	return proof
+}
+
+func equalPart(a, b view, prefix string) bool {
+	for _, f := range a.differences(b) {
+		if strings.HasPrefix(f, prefix) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,202 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/containerd/errdefs"
+	api "github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"plimsoll/checks"
+	"plimsoll/fixes"
+	"plimsoll/fixes/fixer"
+)
+
+// Going forward and going back start from what is there, so that they lead to
+// the same end from wherever a crash, or an error, left the two containers.
+
+// pair is both containers of a transaction as they are now; nil is gone.
+type pair struct{ old, new *api.InspectResponse }
+
+func (m *Mechanic) pair(ctx context.Context, j *journal) (pair, error) {
+	var p pair
+	var err error
+	if p.old, err = m.find(ctx, j.Old); err != nil {
+		return p, err
+	}
+	if j.New == "" {
+		if j.New, err = m.findNew(ctx, j); err != nil {
+			return p, err
+		}
+	}
+	if j.New != "" {
+		p.new, err = m.find(ctx, j.New)
+	}
+	return p, err
+}
+
+// find inspects a container; nil if there is none.
+func (m *Mechanic) find(ctx context.Context, id string) (*api.InspectResponse, error) {
+	c, err := m.inspect(ctx, id)
+	if errdefs.IsNotFound(err) {
+		return nil, nil
+	}
+	return c, err
+}
+
+// findNew returns the id of the replacement that j created but had no time to
+// note, "" if there is none.
+func (m *Mechanic) findNew(ctx context.Context, j *journal) (string, error) {
+	list, err := m.engine.ContainerList(ctx, client.ContainerListOptions{
+		All:     true,
+		Filters: client.Filters{}.Add("label", labelTx+"="+j.Tx, labelReplaces+"="+j.Old),
+	})
+	if err != nil {
+		return "", fmt.Errorf("look for the replacement: %w", err)
+	}
+	for _, c := range list.Items {
+		if c.Labels[labelTx] == j.Tx && c.Labels[labelReplaces] == j.Old && c.ID != j.Old {
+			return c.ID, nil
+		}
+	}
+	return "", nil
+}
+
+// broken says what a person has to do.
+func broken(err error, format string, args ...any) error {
+	return errors.Join(fmt.Errorf(format+": %w", append(args, fixes.ErrBroken)...), err)
+}
+
+// goBack makes the original the one container of its name again. With
+// careful, the replacement is removed only after the original has proved to
+// work, and is put back if it does not.
+func (m *Mechanic) goBack(ctx context.Context, j *journal, careful bool) error {
+	p, err := m.pair(ctx, j)
+	if err != nil {
+		return broken(err, "the state of %s is not known; its original is %s", clean(j.Name), short(j.Old))
+	}
+	if p.old == nil {
+		if !j.Stage.touched() {
+			return m.discard(ctx, j, p.new)
+		}
+		return broken(nil, "the original %s of %s is gone, nothing was removed", short(j.Old), clean(j.Name))
+	}
+	if j.Stage.touched() {
+		if err := m.restore(ctx, j, p); err != nil {
+			return broken(err, "the original of %s is kept as %s", clean(j.Name), clean(containerName(p.old)))
+		}
+		if careful {
+			if err := m.verify(ctx, j.Old, j.Baseline, quiet); err != nil {
+				return m.forwardAgain(ctx, j, err)
+			}
+		}
+	}
+	return m.discard(ctx, j, p.new)
+}
+
+func quiet(checks.Message, float64) {}
+
+// restore gives the original its name, its restart policy and its life back.
+func (m *Mechanic) restore(ctx context.Context, j *journal, p pair) error {
+	if p.new != nil {
+		if err := m.retire(ctx, j, p.new); err != nil {
+			return err
+		}
+	}
+	if containerName(p.old) == j.shelf() {
+		if err := m.rename(ctx, j.Old, j.Name); err != nil {
+			return err
+		}
+	}
+	if !samePolicy(p.old.HostConfig.RestartPolicy, j.Policy) {
+		if err := m.policy(ctx, j.Old, j.Policy); err != nil {
+			return err
+		}
+	}
+	if j.Baseline.Running && !p.old.State.Running {
+		return m.start(ctx, j.Old)
+	}
+	return nil
+}
+
+func samePolicy(a, b api.RestartPolicy) bool {
+	return a.IsSame(&b) || a.IsNone() && b.IsNone()
+}
+
+// retire takes life and name from the replacement, so that nothing brings it
+// up beside the original.
+func (m *Mechanic) retire(ctx context.Context, j *journal, c *api.InspectResponse) error {
+	if !c.HostConfig.RestartPolicy.IsNone() {
+		if err := m.policy(ctx, c.ID, api.RestartPolicy{Name: api.RestartPolicyDisabled}); err != nil {
+			return err
+		}
+	}
+	if c.State.Running || c.State.Restarting {
+		if err := m.stop(ctx, c.ID); err != nil {
+			return err
+		}
+	}
+	if containerName(c) == j.Name {
+		return m.rename(ctx, c.ID, j.lock())
+	}
+	return nil
+}
+
+// discard removes what the transaction made.
+func (m *Mechanic) discard(ctx context.Context, j *journal, new *api.InspectResponse) error {
+	if new != nil {
+		if err := m.remove(ctx, new.ID); err != nil {
+			return broken(err, "the original of %s works, but its replacement %s is left", clean(j.Name), short(new.ID))
+		}
+	}
+	if j.Network != "" {
+		m.removeNetwork(ctx, j.Network)
+	}
+	return nil
+}
+
+// forwardAgain puts the replacement back after the original has turned out not
+// to work any more.
+func (m *Mechanic) forwardAgain(ctx context.Context, j *journal, cause error) error {
+	if err := m.goForward(ctx, j, nil, quiet); err != nil {
+		return broken(errors.Join(cause, err), "neither the original nor the replacement of %s works", clean(j.Name))
+	}
+	return fmt.Errorf("the original does not work any more, the change stands: %w", cause)
+}
+
+// goForward makes the replacement the one container of its name, and proves
+// that it works.
+func (m *Mechanic) goForward(ctx context.Context, j *journal, record fixer.Record, say func(checks.Message, float64)) error {
+	p, err := m.pair(ctx, j)
+	if err != nil {
+		return err
+	}
+	if p.new == nil {
+		return errdefs.ErrNotFound.WithMessage("the replacement is gone")
+	}
+	do := func(needed bool, s stage, act func() error) {
+		if err != nil || !needed {
+			return
+		}
+		if record != nil {
+			j.Stage = s
+			if err = record(0, j); err != nil {
+				return
+			}
+		}
+		err = act()
+	}
+	there := p.old != nil
+	do(there && p.old.State.Running, stopping, func() error { return m.stop(ctx, j.Old) })
+	do(there && containerName(p.old) == j.Name, shelving, func() error { return m.rename(ctx, j.Old, j.shelf()) })
+	do(containerName(p.new) != j.Name, naming, func() error { return m.rename(ctx, j.New, j.Name) })
+	do(there && !p.old.HostConfig.RestartPolicy.IsNone(), disarming, func() error {
+		return m.policy(ctx, j.Old, api.RestartPolicy{Name: api.RestartPolicyDisabled})
+	})
+	do(!samePolicy(p.new.HostConfig.RestartPolicy, j.NewPolicy), starting, func() error { return m.policy(ctx, j.New, j.NewPolicy) })
+	do(j.Baseline.Running && !p.new.State.Running, starting, func() error { return m.start(ctx, j.New) })
+	do(true, verifying, func() error { return m.verify(ctx, j.New, j.Baseline, say) })
+	return err
+}
