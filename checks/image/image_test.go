@@ -38,8 +38,8 @@ const (
 
 // steps makes a history of commands, the oldest first.
 func steps(i *Image, commands ...string) {
-	for _, c := range commands {
-		i.History = append([]image.HistoryResponseItem{{CreatedBy: c}}, i.History...)
+	for _, c := range slices.Backward(commands) {
+		i.History = append(i.History, image.HistoryResponseItem{CreatedBy: c})
 	}
 }
 
