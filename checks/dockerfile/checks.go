@@ -25,7 +25,7 @@ func check(c checks.Check, run func(*File, func(checks.Finding))) *checks.Check 
 		f := s.(*File)
 		seen := map[string]int{}
 		run(f, func(finding checks.Finding) {
-			if f.Refusal != nil {
+			if f.Refusal != nil || !f.ordinary() {
 				finding.Fixes = nil
 			}
 			finding.Key = unique(seen, finding.Key)

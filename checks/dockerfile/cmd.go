@@ -18,7 +18,7 @@ var cmdShellForm = check(checks.Check{
 	Refs:     []string{"hadolint DL3025", "BuildKit JSONArgsRecommended"},
 }, func(f *File, report func(checks.Finding)) {
 	s := f.Final()
-	if s == nil || f.windows(s) {
+	if s == nil || s.windows {
 		return
 	}
 	for _, keyword := range []string{"CMD", "ENTRYPOINT"} {

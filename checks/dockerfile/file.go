@@ -54,6 +54,11 @@ func Parse(path, name string, src []byte) *File {
 	return f
 }
 
+// ordinary reports whether f is of a size that people write. Nobody could read
+// the patch of a larger one, and what looks at all pairs of instructions would
+// take for ever.
+func (f *File) ordinary() bool { return len(f.Instructions) <= 1000 }
+
 // BaseImages returns the references of all images that the file builds on and
 // whose names are certain, without scratch and earlier stages: the keys that
 // [File.Bases] should have.

@@ -73,7 +73,7 @@ func (f *File) masked(in *Instruction, start, end int) string {
 	}
 	var b strings.Builder
 	at := start
-	for _, p := range in.Pairs(f.Escape) {
+	for _, p := range f.Pairs(in) {
 		if !secret.SensitiveName(p.Name) || !secret.Literal(p.Value) || p.ValueEnd <= at || p.ValueStart >= end {
 			continue
 		}

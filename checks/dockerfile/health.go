@@ -36,7 +36,7 @@ var healthcheckMissing = check(checks.Check{
 
 func (f *File) healthFix(s *Stage) []checks.Fix {
 	port := f.servicePort(s)
-	if port == "" || f.windows(s) {
+	if port == "" || s.windows {
 		return nil
 	}
 	probe, tool := f.probe(s, port)

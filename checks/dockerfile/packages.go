@@ -9,6 +9,11 @@ import (
 // managers are the package managers with an index that can be stale.
 var managers = []string{"apt", "apk", "dnf", "zypper"}
 
+// managerHints are the names of the programs of each.
+var managerHints = map[string][]string{
+	"apt": {"apt"}, "apk": {"apk"}, "dnf": {"dnf", "yum"}, "zypper": {"zypper"},
+}
+
 // A packageCall is one call of a package manager.
 type packageCall struct {
 	manager           string
@@ -100,8 +105,13 @@ type index struct {
 
 // indexOf returns what in does to the indexes, by manager.
 func (f *File) indexOf(in *Instruction) map[string]index {
-	out := map[string]index{}
 	s := f.script(in)
+	s.indexing.Do(func() { s.indexes = indexesOf(s) })
+	return s.indexes
+}
+
+func indexesOf(s *script) map[string]index {
+	out := map[string]index{}
 	others := false
 	for _, c := range s.commands {
 		p, ok := packageCallOf(c)
@@ -139,8 +149,11 @@ func (f *File) indexOf(in *Instruction) map[string]index {
 // that install with manager from an index that they did not fetch themselves.
 func (f *File) dependants(in *Instruction, manager string) []*Instruction {
 	var out []*Instruction
+	if !f.ordinary() {
+		return nil
+	}
 	for _, other := range f.Instructions {
-		if other.Keyword != "RUN" || other.Line <= in.Line || other.Stage == nil || !f.mentions(other, manager) {
+		if other.Keyword != "RUN" || other.Line <= in.Line || other.Stage == nil || !f.mentions(other, managerHints[manager]...) {
 			continue
 		}
 		for _, s := range other.Stage.Chain() {

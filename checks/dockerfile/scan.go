@@ -26,7 +26,11 @@ type Instruction struct {
 	Heredocs      []Heredoc
 
 	Args Text // everything after the flags, continued lines joined
-	open bool // the file ends within a continuation or a heredoc
+
+	open  bool         // the file ends within a continuation or a heredoc
+	pairs []Pair       // of ENV and ARG
+	user  *Instruction // the USER in force here; nil when it is the base image's
+	posix bool         // shell forms are run by sh or one of its family
 
 	script *script // of RUN, see (*File).script
 }
@@ -186,6 +190,9 @@ func (f *File) instruction(s *scanner, first []byte, start int) *Instruction {
 		return nil
 	}
 	f.heredocs(s, in, whole)
+	if in.Keyword == "ENV" || in.Keyword == "ARG" {
+		in.pairs = in.parsePairs(f.Escape)
+	}
 	return in
 }
 

@@ -100,6 +100,9 @@ func secretFile(source string) (kind string, tools []string, ok bool) {
 // dropFix takes source i out of in and out of the build context; the later
 // steps that read it get it as a build secret.
 func (f *File) dropFix(in *Instruction, sources []string, i int, tools []string) []checks.Fix {
+	if !f.ordinary() || len(sources) > 100 {
+		return nil
+	}
 	source := sources[i]
 	words := in.Words()
 	if in.IsExec || in.open || len(in.Heredocs) > 0 || len(words) != len(sources)+1 || strings.Contains(source, "$") {

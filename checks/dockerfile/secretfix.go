@@ -22,6 +22,9 @@ type hidden struct {
 // hideFix returns the fix that turns the variable name into a build secret, or
 // leaves it to whoever starts the container where no step reads it.
 func (f *File) hideFix(name string) []checks.Fix {
+	if !f.ordinary() || f.Refusal != nil {
+		return nil
+	}
 	group := f.hiddenWith(name)
 	if len(group) == 0 {
 		return nil
@@ -58,8 +61,8 @@ func (f *File) hiddenWith(name string) []hidden {
 	for i := 0; i < len(group); i++ {
 		for _, in := range group[i].declared {
 			var others []hidden
-			whole := true
-			for _, p := range in.Pairs(f.Escape) {
+			whole := len(f.Pairs(in)) <= 32
+			for _, p := range f.Pairs(in) {
 				if slices.ContainsFunc(group, func(h hidden) bool { return h.name == p.Name }) {
 					continue
 				}
@@ -85,7 +88,7 @@ func (f *File) hidden(name string) (hidden, bool) {
 		case declares:
 			h.declared = append(h.declared, in)
 			h.env = h.env || in.Keyword == "ENV"
-			for _, p := range in.Pairs(f.Escape) {
+			for _, p := range f.Pairs(in) {
 				if p.Name != name {
 					if f.refers(p.Value, name) {
 						return h, false
@@ -115,7 +118,7 @@ func (f *File) hidden(name string) (hidden, bool) {
 			return h, false
 		}
 	}
-	return h, len(h.declared) > 0
+	return h, len(h.declared) > 0 && len(h.declared)+len(h.consumers) <= 100
 }
 
 // refers reports whether text uses the variable name.
@@ -190,7 +193,7 @@ func (f *File) hideEdits(group []hidden) ([]checks.Edit, bool) {
 	reason := checks.Msg("what is declared here stays in the image for everyone who has it")
 	for _, h := range group {
 		for _, in := range h.declared {
-			pairs := in.Pairs(f.Escape)
+			pairs := f.Pairs(in)
 			var moved []checks.MovedSecret
 			if h.value != "" {
 				moved = []checks.MovedSecret{{ID: h.id, Value: checks.Sensitive(h.value)}}
@@ -223,7 +226,7 @@ func (f *File) hideEdits(group []hidden) ([]checks.Edit, bool) {
 
 // giveSecret mounts the secret of h into the step in and reads it there.
 func (f *File) giveSecret(in *Instruction, h hidden) ([]checks.Edit, bool) {
-	if f.windows(in.Stage) || !f.posix(in) {
+	if in.Stage.windows || !in.posix {
 		return nil, false
 	}
 	export, ok := f.prependEdit(in, "export "+h.name+`="$(cat /run/secrets/`+h.id+`)"`, checks.Msg("read by this step only, and stored nowhere"))

@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,14 +20,16 @@ var secretLiteral = check(checks.Check{
 }, func(f *File, report func(checks.Finding)) {
 	source := string(f.Source)
 	ids := map[string]string{} // by value
+	line, at := 1, 0
 	for _, m := range secret.Tokens(source) {
-		line := 1 + strings.Count(source[:m.Start], "\n")
+		line += strings.Count(source[at:m.Start], "\n")
+		at = m.Start
 		finding := checks.Finding{
 			Line: line, EndLine: line + strings.Count(source[m.Start:m.End], "\n"), Key: m.Rule,
 			Message:  checks.Msg("line %d holds a secret (%s): change it where it was issued, it is in the history of the file", line, m.Rule),
 			Evidence: []checks.Evidence{{Source: "line " + strconv.Itoa(line), Detail: maskedLine(source, m)}},
 		}
-		if in := f.instructionAt(m.Start); in != nil {
+		if in := f.instructionAt(m.Start); in != nil && len(ids) < 100 {
 			id := ids[source[m.Start:m.End]]
 			if id == "" {
 				id = f.literalID(m.Rule, len(ids))
@@ -46,12 +49,19 @@ func maskedLine(source string, m secret.Match) string {
 }
 
 func (f *File) instructionAt(offset int) *Instruction {
-	for _, in := range f.Instructions {
-		if in.Start <= offset && offset < in.End {
-			return in
+	i, found := slices.BinarySearchFunc(f.Instructions, offset, func(in *Instruction, offset int) int {
+		switch {
+		case in.End <= offset:
+			return -1
+		case in.Start > offset:
+			return 1
 		}
+		return 0
+	})
+	if !found {
+		return nil
 	}
-	return nil
+	return f.Instructions[i]
 }
 
 // literalID returns the id of the build secret for the n-th different literal,
@@ -72,13 +82,13 @@ func (f *File) literalID(rule string, n int) string {
 func (f *File) literalFix(in *Instruction, m secret.Match, id string) []checks.Fix {
 	switch in.Keyword {
 	case "ENV", "ARG":
-		for _, p := range in.Pairs(f.Escape) {
+		for _, p := range f.Pairs(in) {
 			if p.ValueStart <= m.Start && m.End <= p.ValueEnd {
 				return f.hideFix(p.Name)
 			}
 		}
 	case "RUN":
-		if in.Stage == nil || in.IsExec || in.open || len(in.Heredocs) > 0 || f.windows(in.Stage) || !f.posix(in) {
+		if in.Stage == nil || in.IsExec || in.open || len(in.Heredocs) > 0 || in.Stage.windows || !in.posix {
 			return nil
 		}
 		quoted, ok := f.expandable(in, m)

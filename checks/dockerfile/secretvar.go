@@ -18,7 +18,7 @@ var secretInEnvOrArg = check(checks.Check{
 		if in.Keyword != "ENV" && in.Keyword != "ARG" {
 			continue
 		}
-		for _, p := range in.Pairs(f.Escape) {
+		for _, p := range f.Pairs(in) {
 			if !secret.SensitiveName(p.Name) || !mayBeSecret(in, p) {
 				continue
 			}

@@ -12,10 +12,12 @@ import (
 // A script is what a RUN executes, understood as far as it is shell.
 type script struct {
 	once     sync.Once
+	indexing sync.Once
 	commands []*command
 	pipes    []*pipe
-	tail     int  // byte of the source where "&& more" can be added; -1 when nowhere
-	lines    bool // a heredoc: tail is the start of a line rather than the end of a command
+	indexes  map[string]index // see indexOf
+	tail     int              // byte of the source where "&& more" can be added; -1 when nowhere
+	lines    bool             // a heredoc: tail is the start of a line rather than the end of a command
 }
 
 // A command is one simple command, wherever it stands: in a list, a pipe, a
@@ -81,7 +83,7 @@ func (f *File) script(in *Instruction) *script {
 	s := in.script
 	s.once.Do(func() {
 		s.tail = -1
-		if !f.mentions(in, toolHints[:]...) || f.windows(in.Stage) || !f.posix(in) {
+		if !f.mentions(in, toolHints[:]...) || in.Stage.windows || !in.posix {
 			return
 		}
 		switch {
@@ -132,21 +134,6 @@ func isShell(name string) bool {
 		return true
 	}
 	return false
-}
-
-// posix reports whether shell forms at in are run by a shell of that family.
-func (f *File) posix(in *Instruction) bool {
-	if in.Stage == nil {
-		return false
-	}
-	for _, s := range in.Stage.Chain() {
-		for i := len(s.Instructions) - 1; i >= 0; i-- {
-			if sh := s.Instructions[i]; sh.Keyword == "SHELL" && sh.Line < in.Line && len(sh.Exec) > 0 {
-				return isShell(path.Base(sh.Exec[0]))
-			}
-		}
-	}
-	return true
 }
 
 // deepest is how far parentheses, braces and substitutions may nest: parsing

@@ -1,7 +1,7 @@
 package dockerfile
 
 import (
-	"slices"
+	"path"
 	"strconv"
 	"strings"
 )
@@ -17,6 +17,10 @@ type Stage struct {
 	Image   string // Base with the defaults of ARGs filled in
 	Certain bool   // every variable in Base had a value
 	Parent  *Stage // the earlier stage that Base names, or nil
+
+	root    *Stage // what the chain begins with
+	shipped bool   // the final image has what happens here
+	windows bool   // built on Windows, where users, paths and shells are others
 }
 
 // External reports whether s builds on an image rather than on an earlier stage
@@ -34,10 +38,7 @@ func (s *Stage) Chain() []*Stage {
 
 // Root returns the stage that the chain of s begins with.
 func (s *Stage) Root() *Stage {
-	for s.Parent != nil {
-		s = s.Parent
-	}
-	return s
+	return s.root
 }
 
 // Final returns the stage that is built by default, nil when there is none.
@@ -50,35 +51,88 @@ func (f *File) Final() *Stage {
 
 // Shipped reports whether what happens in s is part of the final image.
 func (f *File) Shipped(s *Stage) bool {
-	return s != nil && slices.Contains(f.Final().Chain(), s)
+	return s != nil && s.shipped
 }
 
-// divide finds the stages.
+// divide finds the stages, and what they hand down to their instructions.
 func (f *File) divide() {
 	byName := map[string]*Stage{}
+	last := map[*Stage]*Instruction{} // the last instruction of each stage
+	global := variables{}
 	var current *Stage
+	var user *Instruction
+	posix := true
 	for _, in := range f.Instructions {
-		if in.Keyword != "FROM" {
-			in.Stage = current
-			if current != nil {
-				current.Instructions = append(current.Instructions, in)
+		if in.Keyword == "FROM" {
+			current = &Stage{Index: len(f.Stages), From: in}
+			current.root = current
+			user, posix = nil, true
+			words := in.Words()
+			if len(words) > 0 {
+				current.Base = words[0]
+				current.Image, current.Certain = f.expand(words[0].Text, global)
+				current.Parent = byName[strings.ToLower(current.Image)]
 			}
-			continue
+			if p := current.Parent; p != nil {
+				current.root = p.root
+				user, posix = last[p].user, last[p].posix
+				if last[p].Keyword == "USER" {
+					user = last[p]
+				}
+			}
+			if len(words) > 2 && strings.EqualFold(words[1].Text, "as") {
+				current.Name = words[2].Text
+				byName[strings.ToLower(current.Name)] = current
+			}
+			current.windows = f.onWindows(current)
+			f.Stages = append(f.Stages, current)
+		} else if current != nil {
+			current.Instructions = append(current.Instructions, in)
+		} else if in.Keyword == "ARG" {
+			f.declare(global, in, nil)
 		}
-		current = &Stage{Index: len(f.Stages), From: in}
-		in.Stage = current
-		words := in.Words()
-		if len(words) > 0 {
-			current.Base = words[0]
-			current.Image, current.Certain = f.expand(words[0].Text, f.global())
-			current.Parent = byName[strings.ToLower(current.Image)]
+		if in.Keyword == "SHELL" && len(in.Exec) > 0 {
+			posix = isShell(path.Base(in.Exec[0]))
+			if current != nil {
+				current.windows = current.windows || windowsShell(in.Exec[0])
+			}
 		}
-		if len(words) > 2 && strings.EqualFold(words[1].Text, "as") {
-			current.Name = words[2].Text
-			byName[strings.ToLower(current.Name)] = current
+		in.Stage, in.user, in.posix = current, user, posix
+		if in.Keyword == "USER" {
+			user = in
 		}
-		f.Stages = append(f.Stages, current)
+		if current != nil {
+			last[current] = in
+		}
 	}
+	for s := f.Final(); s != nil; s = s.Parent {
+		s.shipped = true
+	}
+}
+
+// onWindows reports whether s begins on an image for Windows.
+func (f *File) onWindows(s *Stage) bool {
+	if f.Escape == '`' {
+		return true
+	}
+	if s.Parent != nil {
+		return s.Parent.windows
+	}
+	image := strings.ToLower(s.Image)
+	if strings.Contains(image, "windows") || strings.Contains(image, "nanoserver") {
+		return true
+	}
+	for _, platform := range s.From.Flag("platform") {
+		if strings.HasPrefix(strings.ToLower(platform), "windows") {
+			return true
+		}
+	}
+	return false
+}
+
+func windowsShell(name string) bool {
+	name = strings.ToLower(name)
+	return strings.HasPrefix(name, "powershell") || strings.HasPrefix(name, "cmd") || strings.HasSuffix(name, ".exe")
 }
 
 // label names s for people and for the key of a finding.
@@ -97,32 +151,4 @@ func (f *File) base(s *Stage) (Base, bool) {
 	}
 	b, ok := f.Bases[root.Image]
 	return b, ok && root.Certain
-}
-
-// windows reports whether s is built on Windows, where users, paths and shells
-// are others.
-func (f *File) windows(s *Stage) bool {
-	if f.Escape == '`' {
-		return true
-	}
-	for _, stage := range s.Chain() {
-		image := strings.ToLower(stage.Image)
-		if strings.Contains(image, "windows") || strings.Contains(image, "nanoserver") {
-			return true
-		}
-		for _, flag := range stage.From.Flag("platform") {
-			if strings.HasPrefix(strings.ToLower(flag), "windows") {
-				return true
-			}
-		}
-		for _, in := range stage.Instructions {
-			if in.Keyword == "SHELL" && len(in.Exec) > 0 {
-				name := strings.ToLower(in.Exec[0])
-				if strings.HasPrefix(name, "powershell") || strings.HasPrefix(name, "cmd") || strings.HasSuffix(name, ".exe") {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }

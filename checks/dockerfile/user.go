@@ -16,7 +16,7 @@ var finalUserRoot = check(checks.Check{
 	Refs:     []string{"CIS 4.1 (v1.6.0)", "hadolint DL3002", "trivy DS-0002", "checkov CKV_DOCKER_8", "CWE-250"},
 }, func(f *File, report func(checks.Finding)) {
 	s := f.Final()
-	if s == nil || f.windows(s) {
+	if s == nil || s.windows {
 		return
 	}
 	u := f.userOf(s)
@@ -47,7 +47,7 @@ var userMissing = check(checks.Check{
 	Refs:     []string{"CIS 4.1 (v1.6.0)", "trivy DS-0002", "checkov CKV_DOCKER_3", "dockle CIS-DI-0001", "CWE-250"},
 }, func(f *File, report func(checks.Finding)) {
 	s := f.Final()
-	if s == nil || f.windows(s) {
+	if s == nil || s.windows {
 		return
 	}
 	u := f.userOf(s)
@@ -86,26 +86,20 @@ type user struct {
 
 // userOf returns the user that s ends with.
 func (f *File) userOf(s *Stage) user {
-	for _, stage := range s.Chain() {
-		if u, ok := f.lastUser(stage, len(stage.Instructions)); ok {
-			return u
-		}
+	last := s.From
+	if n := len(s.Instructions); n > 0 {
+		last = s.Instructions[n-1]
 	}
-	return f.baseUser(s)
+	if last.Keyword == "USER" {
+		return f.resolveUser(last)
+	}
+	return f.userAt(last)
 }
 
 // userAt returns the user that executes in.
 func (f *File) userAt(in *Instruction) user {
-	for _, stage := range in.Stage.Chain() {
-		end := len(stage.Instructions)
-		for i, other := range stage.Instructions {
-			if other == in {
-				end = i
-			}
-		}
-		if u, ok := f.lastUser(stage, end); ok {
-			return u
-		}
+	if in.user != nil {
+		return f.resolveUser(in.user)
 	}
 	return f.baseUser(in.Stage)
 }
@@ -113,15 +107,6 @@ func (f *File) userAt(in *Instruction) user {
 func (f *File) baseUser(s *Stage) user {
 	b, ok := f.base(s)
 	return user{name: b.User, known: ok, passwd: b.Passwd}
-}
-
-func (f *File) lastUser(s *Stage, end int) (user, bool) {
-	for i := end - 1; i >= 0; i-- {
-		if in := s.Instructions[i]; in.Keyword == "USER" {
-			return f.resolveUser(in), true
-		}
-	}
-	return user{}, false
 }
 
 func (f *File) resolveUser(in *Instruction) user {
@@ -187,7 +172,7 @@ func (f *File) declaredGlobally(name string) bool {
 }
 
 func (f *File) declares(in *Instruction, name string) bool {
-	for _, p := range in.Pairs(f.Escape) {
+	for _, p := range f.Pairs(in) {
 		if p.Name == name {
 			return true
 		}

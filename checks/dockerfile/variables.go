@@ -40,6 +40,9 @@ func (f *File) global() variables {
 // its chain declares before, and the environment of the base image if known.
 func (f *File) variablesAt(at *Instruction) variables {
 	v := variables{}
+	if !f.ordinary() {
+		return v
+	}
 	if b, ok := f.base(at.Stage); ok {
 		for _, e := range b.Env {
 			if name, value, ok := strings.Cut(e, "="); ok {
@@ -60,7 +63,7 @@ func (f *File) variablesAt(at *Instruction) variables {
 				f.declare(v, in, global)
 			case "ENV":
 				f.declare(v, in, nil)
-				for _, p := range in.Pairs(f.Escape) {
+				for _, p := range f.Pairs(in) {
 					env[p.Name] = v[p.Name]
 				}
 			}
@@ -77,7 +80,7 @@ func (f *File) variablesAt(at *Instruction) variables {
 // declare adds the pairs of an ARG or ENV to v.
 func (f *File) declare(v variables, in *Instruction, global variables) {
 	values := make([]string, 0, 1)
-	pairs := in.Pairs(f.Escape)
+	pairs := f.Pairs(in)
 	for _, p := range pairs {
 		value, _ := f.expand(p.Value, v)
 		values = append(values, value)

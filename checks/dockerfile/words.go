@@ -47,7 +47,14 @@ type Pair struct {
 }
 
 // Pairs returns the pairs of an ENV, ARG or LABEL.
-func (in *Instruction) Pairs(escape byte) []Pair {
+func (f *File) Pairs(in *Instruction) []Pair {
+	if in.Keyword == "LABEL" {
+		return in.parsePairs(f.Escape)
+	}
+	return in.pairs
+}
+
+func (in *Instruction) parsePairs(escape byte) []Pair {
 	s := in.Args.String
 	words := quotedWords(s, escape)
 	if len(words) == 0 {

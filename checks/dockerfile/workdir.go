@@ -15,7 +15,7 @@ var workdirRelative = check(checks.Check{
 	Refs:     []string{"hadolint DL3000", "trivy DS-0009", "checkov CKV_DOCKER_10", "BuildKit WorkdirRelativePath"},
 }, func(f *File, report func(checks.Finding)) {
 	for _, in := range f.Instructions {
-		if in.Keyword != "WORKDIR" || in.Stage == nil || f.windows(in.Stage) {
+		if in.Keyword != "WORKDIR" || in.Stage == nil || in.Stage.windows {
 			continue
 		}
 		written := in.Args.String
