@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
 
@@ -37,7 +36,7 @@ func find(ctx context.Context, root string) (tree, error) {
 		return tree{files: []checks.Ref{explicit(root)}}, nil
 	}
 	t := tree{}
-	w := walker{ctx: ctx, tree: &t, base: root}
+	w := walker{ctx: ctx, tree: &t, base: root, name: shown(root)}
 	repository, inside := repositoryOf(root)
 	w.root = repository
 	for dir := repository; ; { // the .gitignore files between the repository and root
@@ -64,20 +63,16 @@ func explicit(path string) checks.Ref {
 
 // shown returns path as people at the working directory would write it.
 func shown(path string) string {
-	rel, err := filepath.Rel(workingDirectory(), path)
+	wd, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	rel, err := filepath.Rel(wd, path)
 	if err != nil || strings.HasPrefix(rel, "..") {
 		return path
 	}
 	return rel
 }
-
-var workingDirectory = sync.OnceValue(func() string {
-	wd, err := os.Getwd()
-	if err != nil {
-		return string(filepath.Separator)
-	}
-	return wd
-})
 
 // repositoryOf returns the git repository around dir and the path of dir in
 // it; dir itself and "" when there is none.
@@ -101,7 +96,13 @@ type walker struct {
 	tree     *tree
 	root     string // what .gitignore patterns are relative to
 	base     string
+	name     string // how base is shown
 	patterns []gitignore.Pattern
+}
+
+// shown returns how the path of a file below base is shown.
+func (w *walker) shown(path string) string {
+	return filepath.Join(w.name, strings.TrimPrefix(path, w.base))
 }
 
 func (w *walker) walk(dir string, patterns []gitignore.Pattern) error {
@@ -136,7 +137,7 @@ func (w *walker) walk(dir string, patterns []gitignore.Pattern) error {
 			if !ok || len(patterns) > 0 && matcher.Match(append(slices.Clip(parts), name), false) {
 				continue
 			}
-			w.tree.files = append(w.tree.files, checks.Ref{Kind: kind, ID: path, Name: shown(path)})
+			w.tree.files = append(w.tree.files, checks.Ref{Kind: kind, ID: path, Name: w.shown(path)})
 		}
 	}
 	return nil

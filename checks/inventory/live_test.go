@@ -238,13 +238,13 @@ func size(t *testing.T, path string) int {
 func TestJudgeReadsNothing(t *testing.T) {
 	s := dockertest.Run(t)
 	s.AddImage(dockertest.Image{Tags: []string{"app:1"}})
-	run(t, s, "c")
+	run(t, s, "judged")
 	v, inventory := watch(t, options(t, s))
 	v.until("complete", func() bool { return v.done })
 	before := len(s.Calls())
 	go inventory.Judge(t.Context(), &checks.Policy{Disabled: map[string]bool{everyContainer.ID: true}})
 	v.until("the finding is gone", func() bool {
-		i, ok := v.named(checks.Container, "c")
+		i, ok := v.named(checks.Container, "judged")
 		return ok && len(i.Report.Findings) == 0
 	})
 	if n := len(s.Calls()) - before; n != 0 {

@@ -39,7 +39,7 @@ Exit status: 0 clean, 1 findings at or above --fail-on, 2 error.`),
 				return err
 			}
 			defer s.close()
-			return a.check(cmd, s, args, threshold, write)
+			return a.check(cmd, s, s.subjects(args), threshold, write)
 		},
 	}
 	c.Flags().StringVar(&format, "format", "table", a.T("output `format`: table or json"))

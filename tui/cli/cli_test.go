@@ -116,7 +116,7 @@ func TestExitCodes(t *testing.T) {
 		{"check container:web", exitError, "no Docker Engine answers"},
 		{"check --lang fr Dockerfile", exitError, "fr"},
 		{"check --nonsense", exitError, "nonsense"},
-		{"check", exitError, "no Docker Engine answers"}, // said, and broken.yaml cannot be read
+		{"check", exitClean, "no Docker Engine answers"}, // the files are checked all the same
 		{"explain final-user-root", exitClean, "# "},
 		{"explain user-root", exitError, "final-user-root"},
 		{"explain", exitClean, "container-privileged"},

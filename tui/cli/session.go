@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/moby/moby/client"
 
@@ -52,11 +53,11 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 	o := inventory.Options{Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo}
 	state, secrets := "", ""
 	if a.demo {
-		if s.demo, err = s.startDemo(ctx); err != nil {
+		if s.demo, err = a.startDemo(s); err != nil {
 			s.close()
 			return nil, err
 		}
-		o.Roots, a.host = []string{filepath.Join(s.demo, "project")}, "unix://"+filepath.Join(s.demo, "engine.sock")
+		o.Roots = []string{filepath.Join(s.demo, "project")}
 		state, secrets = filepath.Join(s.demo, "state"), filepath.Join(s.demo, "secrets")
 		s.demo = o.Roots[0]
 	}
@@ -118,7 +119,7 @@ func (a *app) newFixer(s *session, target *engine.Target, policy *checks.Policy,
 }
 
 // startDemo makes the demo's world in a temporary folder and returns it.
-func (s *session) startDemo(ctx context.Context) (string, error) {
+func (a *app) startDemo(s *session) (string, error) {
 	dir, err := os.MkdirTemp("", "plimsoll-demo-")
 	if err != nil {
 		return "", err
@@ -130,10 +131,18 @@ func (s *session) startDemo(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	server, err := dockertest.Demo(ctx, dir, filepath.Join(dir, "project"))
-	if err != nil {
+	if err := dockertest.WriteDemoFiles(filepath.Join(dir, "project")); err != nil {
+		return "", err
+	}
+	server := dockertest.Demo()
+	if err := server.Start(dir); err != nil {
 		return "", err
 	}
 	s.closers = append(s.closers, server.Close)
+	a.host = server.Host()
+	server.Live(demoPace)
 	return dir, nil
 }
+
+// demoPace is how often something happens in the demo's world.
+const demoPace = 5 * time.Second
