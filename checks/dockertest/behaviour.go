@@ -69,7 +69,8 @@ func (s *Server) Behave(ref string, b Behaviour) error {
 	return nil
 }
 
-// SetHealth changes the health of a running container, as its check would.
+// SetHealth changes the health of a running container, as its check would. It
+// fails when there is no check.
 func (s *Server) SetHealth(ref string, status container.HealthStatus) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,8 +78,8 @@ func (s *Server) SetHealth(ref string, status container.HealthStatus) error {
 	if err != nil {
 		return err
 	}
-	if !c.running() {
-		return conflict("container %s is not running", c.ID)
+	if !c.running() || !checked(c) {
+		return conflict("container %s is not running or has no health check", c.ID)
 	}
 	s.health(c, status)
 	return nil
