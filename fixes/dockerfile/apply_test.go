@@ -217,7 +217,7 @@ func TestTwoSecretsOfOneName(t *testing.T) {
 
 func TestSecretsStayOutOfTheBuildContext(t *testing.T) {
 	b := newBench(t, "FROM debian:12\nENV ODD "+canary+"\n")
-	inside := benchIn(filepath.Dir(b.project), b.path(".local"))
+	inside := benchIn(filepath.Dir(b.project), b.path(".local"), suite)
 	if plan := inside.plan(t, "secret"); !strings.Contains(plan.Blocked.String(), "build context") {
 		t.Errorf("blocked %q", plan.Blocked)
 	}

@@ -133,9 +133,9 @@ func newBench(t *testing.T, text string) *bench {
 }
 
 // openBench is newBench over a directory that may have been used before.
-func openBench(dir string) *bench { return benchIn(dir, filepath.Join(dir, "secrets")) }
+func openBench(dir string) *bench { return benchIn(dir, filepath.Join(dir, "secrets"), suite) }
 
-func benchIn(dir, secrets string) *bench {
+func benchIn(dir, secrets string, suite []*checks.Check) *bench {
 	b := &bench{
 		project: filepath.Join(dir, "project"),
 		state:   filepath.Join(dir, "state"),
@@ -145,7 +145,7 @@ func benchIn(dir, secrets string) *bench {
 	b.Dispatcher = fixer.New(fixer.Options{
 		Ledger: ledger.New(b.state),
 		Mechanics: map[checks.Kind]fixer.Mechanic{
-			checks.Dockerfile: dockerfile.New(dockerfile.Options{Checks: suite, Secrets: b.secrets}),
+			checks.Dockerfile: dockerfile.New(dockerfile.Options{Checks: suite, Secrets: b.secrets, Policy: &checks.Policy{Profile: checks.All}}),
 		},
 	})
 	return b
@@ -185,7 +185,7 @@ func (b *bench) subject(t *testing.T) *source.File {
 // request asks for the findings of these checks, or of all.
 func (b *bench) request(f *source.File, ids ...string) fixes.Request {
 	var r fixes.Request
-	for _, finding := range checks.Run(f, b.suite, nil).Findings {
+	for _, finding := range checks.Run(f, b.suite, &checks.Policy{Profile: checks.All}).Findings {
 		for _, id := range ids {
 			if finding.Check.ID == id {
 				r.Findings = append(r.Findings, finding)

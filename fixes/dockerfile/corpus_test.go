@@ -2,6 +2,8 @@ package dockerfile_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,11 +11,9 @@ import (
 
 	"github.com/aymanbagabas/go-udiff"
 
-	"plimsoll/checks"
 	source "plimsoll/checks/dockerfile"
 	"plimsoll/checks/secret"
 	"plimsoll/fixes"
-	"plimsoll/fixes/dockerfile"
 )
 
 // corpus returns the Dockerfiles of the wild.
@@ -28,32 +28,56 @@ func corpus(t *testing.T) []string {
 	return paths
 }
 
-// TestCorpus plans to fix everything in every Dockerfile of the wild. It reads
-// each file in a directory of its own, and writes none.
+// facts says of every base image of f what an engine that has it could say.
+func facts(f *source.File) map[string]source.Base {
+	out := map[string]source.Base{}
+	for _, reference := range f.BaseImages() {
+		name, _, _ := strings.Cut(reference, "@")
+		if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
+			name = name[:i]
+		}
+		sum := sha256.Sum256([]byte(reference))
+		id := "sha256:" + hex.EncodeToString(sum[:])
+		base := source.Base{ID: id, Digest: id, Tags: []string{name + ":1.2.3"}, User: []string{"", "root", "1000"}[sum[0]%3], Health: sum[1]%2 == 0}
+		out[reference] = base
+		// The same image under the names that a fix can give it.
+		out[reference+"@"+id] = base
+		out[name+":1.2.3"] = base
+		out[name+":1.2.3@"+id] = base
+	}
+	return out
+}
+
+func none(*source.File) map[string]source.Base { return nil }
+
+// TestCorpus plans to fix everything in every Dockerfile of the wild, with and
+// without knowledge of their base images.
 func TestCorpus(t *testing.T) {
 	paths := corpus(t)
+	t.Run("bases known", func(t *testing.T) { tryCorpus(t, paths, facts) })
+	t.Run("bases unknown", func(t *testing.T) { tryCorpus(t, paths, none) })
+}
+
+func tryCorpus(t *testing.T, paths []string, facts func(*source.File) map[string]source.Base) {
 	suite := source.Checks()
 	cured, left, patched := map[string]int{}, map[string]int{}, 0
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		must(t, err)
 		dir := t.TempDir()
-		b := benchIn(dir, filepath.Join(dir, "secrets"))
-		b.suite = suite
+		b := benchIn(dir, filepath.Join(dir, "secrets"), suite)
 		b.write(t, "Dockerfile", string(text))
-		m := dockerfile.New(dockerfile.Options{Checks: suite, Secrets: b.secrets, Policy: &checks.Policy{Profile: checks.All}})
-		plan := func(text []byte) *fixes.Plan {
-			b.write(t, "Dockerfile", string(text))
+		bases := facts(source.Parse("", "", text))
+		plan := func() *fixes.Plan {
 			f := b.subject(t)
-			f.Context = source.Context{}
-			r := fixes.Request{Findings: checks.Run(f, suite, &checks.Policy{Profile: checks.All}).Findings}
-			p, err := m.Plan(t.Context(), f, r)
+			f.Bases = bases
+			p, err := b.Plan(t.Context(), f, b.request(f))
 			if err != nil {
 				t.Fatalf("%s: %v", path, err)
 			}
 			return p
 		}
-		first := plan(text)
+		first := plan()
 		for _, f := range first.Cures {
 			cured[f.Check.ID]++
 		}
@@ -69,6 +93,10 @@ func TestCorpus(t *testing.T) {
 			continue
 		}
 		patched++
+		moved := secretsOf(first)
+		if len(moved) > 0 {
+			roundTrip(t, b, first, string(text), moved)
+		}
 		for _, file := range first.Files {
 			var edits []udiff.Edit
 			for _, e := range file.Edits {
@@ -84,6 +112,7 @@ func TestCorpus(t *testing.T) {
 					}
 				}
 			}
+			must(t, os.WriteFile(file.Path, file.After, 0o644))
 			if file.Name != "Dockerfile" {
 				continue
 			}
@@ -91,17 +120,57 @@ func TestCorpus(t *testing.T) {
 			if now.Refusal != nil {
 				t.Errorf("%s: does not parse any more: %v", path, now.Refusal)
 			}
-			if again := plan(file.After); len(again.Files) != 0 {
-				var more []string
-				for _, f := range again.Cures {
-					more = append(more, f.Check.ID)
-				}
-				t.Errorf("%s: fixed twice is not fixed once: %v", path, more)
+		}
+		if again := plan(); len(again.Files) != 0 {
+			var more []string
+			for _, f := range again.Cures {
+				more = append(more, f.Check.ID)
 			}
+			t.Errorf("%s: fixed twice is not fixed once: %v", path, more)
 		}
 	}
 	t.Logf("%d of %d patched\ncured %v\nleft %v", patched, len(paths), cured, left)
 	if patched < len(paths)/2 {
 		t.Errorf("only %d of %d were patched", patched, len(paths))
+	}
+}
+
+func secretsOf(plan *fixes.Plan) []string {
+	var out []string
+	for _, f := range plan.Files {
+		for _, e := range f.Edits {
+			for _, s := range e.Moved {
+				out = append(out, s.Value.Reveal())
+			}
+		}
+	}
+	return out
+}
+
+// roundTrip applies plan and takes it back, and holds that the secrets that it
+// moves are in private files and in nothing that is shown or kept elsewhere.
+func roundTrip(t *testing.T, b *bench, plan *fixes.Plan, text string, moved []string) {
+	t.Helper()
+	receipt, err := b.Apply(t.Context(), plan, nil)
+	must(t, err)
+	shown := texts(plan.Notes) + texts(receipt.Proof) + strings.Join(plan.Commands(), "\n")
+	for _, value := range moved {
+		// Short ones are in names and times by chance.
+		if len(value) < 8 {
+			continue
+		}
+		if found := holding(t, b.state, value); len(found) != 0 {
+			t.Errorf("the ledger holds a secret of %s", text)
+		}
+		if strings.Contains(shown, value) {
+			t.Errorf("a secret is shown: %s", shown)
+		}
+		if len(holding(t, b.secrets, value)) == 0 {
+			t.Errorf("a secret was lost from %s", text)
+		}
+	}
+	must(t, b.Undo(t.Context(), plan.ID, nil))
+	if b.read(t, "Dockerfile") != text {
+		t.Errorf("undone %q, want %q", b.read(t, "Dockerfile"), text)
 	}
 }

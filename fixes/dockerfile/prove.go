@@ -146,32 +146,23 @@ func (p *proof) grant(w *wish, values checks.Values) bool {
 	}
 	fix, err := choose(&f, w.fix)
 	if err == nil && fix == nil {
-		err = errors.New("it no longer has a fix")
+		err = errNoFix
 	}
-	var edits []checks.Edit
+	next := p.after
 	if err == nil {
-		if err = p.decide(fix, values); err == nil {
-			edits, err = fix.Edit(values)
-		}
+		next, err = p.try(next, fix, values)
 	}
 	if err != nil {
-		w.why = checks.Msg("%s is left as it is: %s", check, terminal.Line(err.Error()))
-		return false
-	}
-	next, err := p.after.with(edits)
-	switch {
-	case errors.Is(err, errOverlap):
-		w.why = checks.Msg("%s is left as it is: its edits contradict each other", check)
-		return false
-	case err != nil:
-		w.why = checks.Msg("%s is left as it is: %s", check, terminal.Line(err.Error()))
+		w.why = leftOut(check, err)
 		return false
 	}
 	if twins := w.key.twins(); next.count[twins] >= p.after.count[twins] {
 		w.why = checks.Msg("%s is left as it is: its fix does not cure it here", check)
 		return false
 	}
-	if k, ok := next.worse(p.after); ok {
+	if next = p.follow(next, values); next == nil {
+		next, _ = p.try(p.after, fix, values)
+		k, _ := next.worse(p.after)
 		w.why = checks.Msg("%s is left as it is: its fix would bring in %s", check, k.check)
 		return false
 	}
@@ -182,6 +173,54 @@ func (p *proof) grant(w *wish, values checks.Values) bool {
 		p.notes = append(p.notes, fix.Caution)
 	}
 	return true
+}
+
+// try returns t with fix made.
+func (p *proof) try(t *trial, fix *checks.Fix, values checks.Values) (*trial, error) {
+	if err := p.decide(fix, values); err != nil {
+		return nil, err
+	}
+	edits, err := fix.Edit(values)
+	if err != nil {
+		return nil, err
+	}
+	return t.with(edits)
+}
+
+// follow fixes what a fix has brought in: an image that gets a tag is then one
+// without a digest. It returns nil if something is left of that.
+func (p *proof) follow(next *trial, values checks.Values) *trial {
+	for range 3 {
+		k, ok := next.worse(p.after)
+		if !ok {
+			return next
+		}
+		f, _ := next.twin(k)
+		fix, err := choose(&f, "")
+		if err != nil || fix == nil {
+			return nil
+		}
+		if next, err = p.try(next, fix, values); err != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+// errNoFix means that a finding has lost its fix to those before it.
+var errNoFix = errors.New("no fix")
+
+func leftOut(check string, err error) checks.Message {
+	var refused *dockerfile.Refusal
+	switch {
+	case errors.Is(err, errNoFix):
+		return checks.Msg("%s is left as it is: the other fixes leave none for it", check)
+	case errors.Is(err, errOverlap):
+		return checks.Msg("%s is left as it is: its edits contradict each other", check)
+	case errors.As(err, &refused):
+		return checks.Msg("%s is left as it is: its fix would not parse: %s", check, terminal.Line(refused.Error()))
+	}
+	return checks.Msg("%s is left as it is: %s", check, terminal.Line(err.Error()))
 }
 
 // granting reports whether fewer twins of k are left than wishes were granted
@@ -365,7 +404,7 @@ func (t *trial) with(edits []checks.Edit) (*trial, error) {
 		return d.bytes(), true
 	})
 	if next.file.Refusal != nil {
-		return nil, fmt.Errorf("its fix would not parse: %w", next.file.Refusal)
+		return nil, next.file.Refusal
 	}
 	return next, next.judge()
 }
@@ -374,7 +413,7 @@ func (t *trial) with(edits []checks.Edit) (*trial, error) {
 // returns the content of a file beside it, if that is another one too.
 func parse(old *dockerfile.File, source []byte, changed func(path string) ([]byte, bool)) *dockerfile.File {
 	file := dockerfile.Parse(old.Path, old.Name, source)
-	file.Bases, file.Context = old.Bases, old.Context
+	file.Bases, file.Context = carried(old.Bases, file.BaseImages()), old.Context
 	own := ignoreName(old)
 	for _, path := range []string{own, ".dockerignore"} {
 		if data, ok := changed(path); ok {
@@ -389,6 +428,30 @@ func parse(old *dockerfile.File, source []byte, changed func(path string) ([]byt
 		}
 	}
 	return file
+}
+
+// carried returns bases with what is known under another reference added for
+// those references that name the same image, by its digest or one of its tags:
+// a pinned image is still the one that was inspected.
+func carried(bases map[string]dockerfile.Base, references []string) map[string]dockerfile.Base {
+	out := bases
+	for _, reference := range references {
+		if _, known := bases[reference]; known {
+			continue
+		}
+		tag, digest, pinned := strings.Cut(reference, "@")
+		for _, old := range slices.Sorted(maps.Keys(bases)) {
+			base := bases[old]
+			if pinned && digest == base.Digest || !pinned && slices.Contains(base.Tags, tag) {
+				if len(out) == len(bases) {
+					out = maps.Clone(bases)
+				}
+				out[reference] = base
+				break
+			}
+		}
+	}
+	return out
 }
 
 // ignoreName returns the name of the ignore list that is for file alone. It
