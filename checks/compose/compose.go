@@ -9,6 +9,7 @@
 package compose
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -51,6 +52,9 @@ func Load(path, name string) (*File, error) {
 	return Parse(path, name, source)
 }
 
+// errPanic marks files that the loader could not cope with.
+var errPanic = errors.New("panic of the compose loader")
+
 // Parse returns the compose file that would be at path, an absolute one, if it
 // held source. Files that it names (.env, env_file, extends) are read from the
 // folder of path when they are there. An error is a [checks.Problem] that says
@@ -58,7 +62,7 @@ func Load(path, name string) (*File, error) {
 func Parse(path, name string, source []byte) (_ *File, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &checks.Problem{What: checks.Msg("%s cannot be read: %s", name, fmt.Sprint(r))}
+			err = &checks.Problem{What: checks.Msg("%s cannot be read: %s", name, fmt.Sprint(r)), Err: errPanic}
 		}
 	}()
 	doc, err := parseDocument(name, source)

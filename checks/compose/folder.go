@@ -144,5 +144,9 @@ func (g guard) check(path string) error {
 		return &checks.Problem{What: checks.Msg("%s, which it extends, was not read: only regular files in the folder of the compose file are", path), Err: err}
 	}
 	_, err = parseDocument(path, data)
-	return err
+	var problem *checks.Problem
+	if err == nil || errors.As(err, &problem) {
+		return err
+	}
+	return &checks.Problem{What: checks.Msg("%s, which it extends: %s", path, err.Error()), Err: err}
 }
