@@ -68,12 +68,12 @@ func (v *Inventory) list(ctx context.Context, watcher *fsnotify.Watcher, watched
 	var all tree
 	var failed []Item
 	for _, root := range v.options.Roots {
-		t, err := find(ctx, root)
+		t, err := find(ctx, root, v.options.From)
 		if ctx.Err() != nil {
 			return false
 		}
 		if err != nil {
-			ref := checks.Ref{Kind: checks.Dockerfile, ID: root, Name: shown(root)}
+			ref := checks.Ref{Kind: checks.Dockerfile, ID: root, Name: shown(root, v.options.From)}
 			failed = append(failed, Item{Ref: ref, Report: checks.Report{Subject: ref, Errors: []error{err}}})
 		}
 		all.files = append(all.files, t.files...)

@@ -21,9 +21,9 @@ type tree struct {
 }
 
 // find returns the Dockerfiles and compose files at and below root, a file or
-// a directory. Like git it leaves out what .gitignore names; it never follows
+// a directory, shown as seen from the directory from. Like git it leaves out what .gitignore names; it never follows
 // a symbolic link. A file given by itself is taken whatever its name.
-func find(ctx context.Context, root string) (tree, error) {
+func find(ctx context.Context, root, from string) (tree, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return tree{}, err
@@ -33,10 +33,10 @@ func find(ctx context.Context, root string) (tree, error) {
 		return tree{}, err
 	}
 	if !info.IsDir() {
-		return tree{files: []checks.Ref{explicit(root)}}, nil
+		return tree{files: []checks.Ref{explicit(root, from)}}, nil
 	}
 	t := tree{}
-	w := walker{ctx: ctx, tree: &t, base: root, name: shown(root)}
+	w := walker{ctx: ctx, tree: &t, base: root, name: shown(root, from)}
 	repository, inside := repositoryOf(root)
 	w.root = repository
 	for dir := repository; ; { // the .gitignore files between the repository and root
@@ -53,21 +53,25 @@ func find(ctx context.Context, root string) (tree, error) {
 }
 
 // explicit classifies a file that the user named.
-func explicit(path string) checks.Ref {
+func explicit(path, from string) checks.Ref {
 	kind := checks.Dockerfile
 	if ext := strings.ToLower(filepath.Ext(path)); ext == ".yml" || ext == ".yaml" {
 		kind = checks.Compose
 	}
-	return checks.Ref{Kind: kind, ID: path, Name: shown(path)}
+	return checks.Ref{Kind: kind, ID: path, Name: shown(path, from)}
 }
 
-// shown returns path as people at the working directory would write it.
-func shown(path string) string {
-	wd, err := os.Getwd()
-	if err != nil {
-		return path
+// shown returns path as people at the directory from would write it: the
+// working directory when it is "".
+func shown(path, from string) string {
+	if from == "" {
+		wd, err := os.Getwd()
+		if err != nil {
+			return path
+		}
+		from = wd
 	}
-	rel, err := filepath.Rel(wd, path)
+	rel, err := filepath.Rel(from, path)
 	if err != nil || strings.HasPrefix(rel, "..") {
 		return path
 	}

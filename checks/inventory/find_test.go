@@ -25,7 +25,7 @@ func write(t testing.TB, dir, name, content string) string {
 
 func names(t *testing.T, root string, dir string) []string {
 	t.Helper()
-	found, err := find(t.Context(), root)
+	found, err := find(t.Context(), root, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestFind(t *testing.T) {
 		}
 	})
 	t.Run("a missing root is an error", func(t *testing.T) {
-		if _, err := find(t.Context(), filepath.Join(dir, "missing")); !os.IsNotExist(err) {
+		if _, err := find(t.Context(), filepath.Join(dir, "missing"), ""); !os.IsNotExist(err) {
 			t.Errorf("error %v, want one of a missing file", err)
 		}
 	})
@@ -123,7 +123,7 @@ func BenchmarkFind(b *testing.B) {
 	})
 	b.Run("find", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := find(b.Context(), dir); err != nil {
+			if _, err := find(b.Context(), dir, ""); err != nil {
 				b.Fatal(err)
 			}
 		}

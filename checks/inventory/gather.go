@@ -36,7 +36,7 @@ func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, er
 	var refs []checks.Ref
 	var failed []Item
 	for _, path := range selection.Paths {
-		t, err := find(ctx, path)
+		t, err := find(ctx, path, v.options.From)
 		if err != nil {
 			ref := checks.Ref{Kind: checks.Dockerfile, ID: path, Name: path}
 			failed = append(failed, broken(ref, err))

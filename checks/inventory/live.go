@@ -21,6 +21,7 @@ import (
 // Options say what an inventory is of.
 type Options struct {
 	Roots  []string       // directories and files; none: no files
+	From   string         // directory that paths are shown from; "": the working directory
 	Target *engine.Target // nil: no engine
 	Absent error          // why Target is nil, when the user would expect an engine
 	Demo   bool

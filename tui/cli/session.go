@@ -59,7 +59,7 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 		}
 		o.Roots = []string{filepath.Join(s.demo, "project")}
 		state, secrets = filepath.Join(s.demo, "state"), filepath.Join(s.demo, "secrets")
-		s.demo = o.Roots[0]
+		s.demo, o.From = o.Roots[0], o.Roots[0]
 	}
 	target, err := engine.Resolve(a.host)
 	if err != nil && a.host != "" {
