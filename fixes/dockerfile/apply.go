@@ -145,7 +145,7 @@ func (p *patch) verify(project *project, plan *fixes.Plan) (*fixes.Receipt, erro
 	if k, ok := after.worse(before); ok {
 		return nil, fmt.Errorf("%s is new", k.check)
 	}
-	receipt.Proof = append(receipt.Proof, checks.Msg("parsed and checked again: %d findings cured, none new", len(plan.Cures)))
+	receipt.Proof = append(receipt.Proof, checks.Msg("parsed and checked again: %d cured, none new", len(plan.Cures)))
 	for _, d := range p.deposits {
 		receipt.Proof = append(receipt.Proof, checks.Msg("the secret %s is in %s, for you alone", d.ID, terminal.Line(p.path(d))))
 	}

@@ -167,7 +167,7 @@ func (p *patch) aim(project *project, file *dockerfile.File, subject identity, b
 				return err
 			}
 			if t.old.Exists {
-				refused = errors.Join(refused, refuse("%s exists already: move it away, or change the file itself", to))
+				refused = errors.Join(refused, refuse(checks.Msg("%s exists already: move it away, or change the file itself", to)))
 			}
 		}
 		shown := filepath.Join(filepath.Dir(file.Name), t.old.Name)
@@ -196,7 +196,7 @@ func besideName(name, dockerfile string) (string, error) {
 	case ".dockerignore", dockerfile + ".dockerignore":
 		return dockerfile + hardened + ".dockerignore", nil
 	}
-	return "", refuse("%s cannot be patched in a copy: change the file itself", name)
+	return "", refuse(checks.Msg("%s cannot be patched in a copy: change the file itself", name))
 }
 
 // deposit finds a place for every secret that the patch takes out of a file.
@@ -219,7 +219,7 @@ func (p *patch) deposit(project *project) error {
 		}
 	}
 	if len(p.deposits) > 0 && p.vault.within(project.dir) {
-		return refuse("the private place for secrets, %s, is inside of the build context: a build would copy them", p.vault.Path)
+		return refuse(checks.Msg("the private place for secrets, %s, is inside of the build context: a build would copy them", p.vault.Path))
 	}
 	return nil
 }

@@ -64,13 +64,13 @@ type refusal struct{ why checks.Message }
 func (r *refusal) Error() string { return r.why.String() }
 func (r *refusal) Unwrap() error { return errdefs.ErrFailedPrecondition }
 
-func refuse(format string, args ...any) error {
-	for i, a := range args {
+func refuse(why checks.Message) error {
+	for i, a := range why.Args {
 		if s, ok := a.(string); ok {
-			args[i] = terminal.Line(s)
+			why.Args[i] = terminal.Line(s)
 		}
 	}
-	return &refusal{checks.Message{Format: format, Args: args}}
+	return &refusal{why}
 }
 
 // read returns a file that may be replaced and what identifies it, or a
@@ -78,7 +78,7 @@ func refuse(format string, args ...any) error {
 func (p *project) read(name string) ([]byte, identity, error) {
 	none := identity{Name: name}
 	if !filepath.IsLocal(name) {
-		return nil, none, refuse("%s is outside of the project: nothing there is changed", name)
+		return nil, none, refuse(checks.Msg("%s is outside of the project: nothing there is changed", name))
 	}
 	info, err := p.root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -117,21 +117,21 @@ func (p *project) read(name string) ([]byte, identity, error) {
 func replaceable(name string, info fs.FileInfo) error {
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
-		return refuse("%s is a symbolic link: open plimsoll where the file itself is", name)
+		return refuse(checks.Msg("%s is a symbolic link: open plimsoll where the file itself is", name))
 	case !info.Mode().IsRegular():
-		return refuse("%s is not a regular file", name)
+		return refuse(checks.Msg("%s is not a regular file", name))
 	case links(info) > 1:
-		return refuse("%s has other hard links, which would keep the old text: give it a copy of its own first", name)
+		return refuse(checks.Msg("%s has other hard links, which would keep the old text: give it a copy of its own first", name))
 	case info.Size() > sizeLimit:
 		return tooLarge(name)
 	case !mayOwn(info):
-		return refuse("%s belongs to another user: run plimsoll as its owner", name)
+		return refuse(checks.Msg("%s belongs to another user: run plimsoll as its owner", name))
 	}
 	return nil
 }
 
 func tooLarge(name string) error {
-	return refuse("%s is larger than 1 MiB: no Dockerfile is", name)
+	return refuse(checks.Msg("%s is larger than 1 MiB: no Dockerfile is", name))
 }
 
 // prepare writes data to a new file called temp.
