@@ -250,24 +250,23 @@ func (pl *planner) liveNotes() {
 
 // A liveJournal is the way back from a live change.
 type liveJournal struct {
+	Tx        string `json:"tx"`
 	Container string `json:"container"`
 	Stage     stage  `json:"stage"`
 	Old       limits `json:"old"`
 	New       limits `json:"new"`
 	Network   string `json:"network,omitempty"` // moved to, from the default bridge
-	Created   bool   `json:"created,omitempty"` // Network was made for it
 }
 
-func (m *Mechanic) applyLive(ctx context.Context, plan *fixes.Plan, d *detail, record fixer.Record, progress func(fixes.Progress)) (*fixes.Receipt, error) {
+func (m *Mechanic) applyLive(ctx context.Context, tx string, plan *fixes.Plan, d *detail, record fixer.Record, progress func(fixes.Progress)) (*fixes.Receipt, error) {
 	w := d.world
 	before, err := m.unchanged(ctx, w.inspect().ID, plan.Fingerprint)
 	if err != nil {
 		return nil, err
 	}
-	j := liveJournal{Container: before.ID, Old: limitsOf(before.HostConfig), New: limitsOf(d.want.Host)}
+	j := liveJournal{Tx: tx, Container: before.ID, Old: limitsOf(before.HostConfig), New: limitsOf(d.want.Host)}
 	if to, ok := (&planner{w: w, d: d}).moveOffBridge(); ok {
 		j.Network = to
-		j.Created = contains(d.stages, networking)
 	}
 	began := m.o.Now()
 	var warnings []string
@@ -294,15 +293,6 @@ func (m *Mechanic) applyLive(ctx context.Context, plan *fixes.Plan, d *detail, r
 	}, nil
 }
 
-func contains(stages []stage, s stage) bool {
-	for _, o := range stages {
-		if o == s {
-			return true
-		}
-	}
-	return false
-}
-
 func (m *Mechanic) liveStep(ctx context.Context, s stage, j liveJournal, e *network.EndpointSettings) (warnings []string, err error) {
 	switch s {
 	case updating:
@@ -312,7 +302,7 @@ func (m *Mechanic) liveStep(ctx context.Context, s stage, j liveJournal, e *netw
 		}
 		return result.Warnings, nil
 	case networking:
-		return m.createNetwork(ctx, j.Network)
+		return m.createNetwork(ctx, j.Network, j.Tx)
 	case joining:
 		_, err = m.engine.NetworkConnect(ctx, j.Network, client.NetworkConnectOptions{Container: j.Container, EndpointConfig: e})
 		if err != nil {
@@ -327,14 +317,6 @@ func (m *Mechanic) liveStep(ctx context.Context, s stage, j liveJournal, e *netw
 		return nil, m.readBack(ctx, j)
 	}
 	return nil, nil
-}
-
-func (m *Mechanic) createNetwork(ctx context.Context, name string) (warnings []string, err error) {
-	result, err := m.engine.NetworkCreate(ctx, name, client.NetworkCreateOptions{Driver: "bridge"})
-	if err != nil {
-		return nil, fmt.Errorf("create network: %w", err)
-	}
-	return result.Warning, nil
 }
 
 // readBack fails when the engine made something else of what it accepted.
@@ -426,7 +408,7 @@ func (m *Mechanic) revertLimits(ctx context.Context, j liveJournal, c *api.Inspe
 }
 
 func (m *Mechanic) revertNetwork(ctx context.Context, j liveJournal, c *api.InspectResponse) error {
-	if j.Network == "" || j.Stage == updating || j.Stage == networking && !j.Created {
+	if j.Network == "" || j.Stage == updating {
 		return nil
 	}
 	if c.NetworkSettings == nil || c.NetworkSettings.Networks[network.NetworkBridge] == nil {
@@ -441,16 +423,8 @@ func (m *Mechanic) revertNetwork(ctx context.Context, j liveJournal, c *api.Insp
 			return fmt.Errorf("disconnect from %s: %w", clean(j.Network), err)
 		}
 	}
-	if j.Created {
-		m.removeNetwork(ctx, j.Network)
-	}
+	m.removeNetwork(ctx, j.Tx)
 	return nil
-}
-
-// removeNetwork removes a network that was made for a change, unless somebody
-// else uses it by now, which the engine knows best.
-func (m *Mechanic) removeNetwork(ctx context.Context, name string) {
-	_, _ = m.engine.NetworkRemove(ctx, name, client.NetworkRemoveOptions{})
 }
 
 // recoverLive ends a live change that a crash interrupted.
@@ -480,8 +454,8 @@ func decodeLive(entry ledger.Entry) (liveJournal, error) {
 	if err := json.Unmarshal(entry.Inverse, &j); err != nil {
 		return j, fmt.Errorf("ledger entry %s: %w", entry.ID, err)
 	}
-	if j.Container == "" {
-		return j, fmt.Errorf("ledger entry %s names no container", entry.ID)
+	if j.Tx != entry.ID || j.Container == "" {
+		return j, fmt.Errorf("ledger entry %s is not the journal of a live change", entry.ID)
 	}
 	return j, nil
 }

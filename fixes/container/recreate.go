@@ -45,7 +45,7 @@ func (m *Mechanic) Apply(ctx context.Context, id string, plan *fixes.Plan, recor
 		return nil, errdefs.ErrFailedPrecondition.WithMessage(plan.Blocked.String())
 	}
 	if plan.Mechanism == fixes.Update {
-		return m.applyLive(ctx, plan, d, record, progress)
+		return m.applyLive(ctx, id, plan, d, record, progress)
 	}
 	t := &transaction{m: m, record: record, progress: progress, plan: plan, d: d, j: journal{Tx: id, Name: d.world.name(), Old: d.world.inspect().ID}}
 	return t.run(ctx)
@@ -128,11 +128,7 @@ func (t *transaction) do(ctx context.Context, s stage) error {
 	case pulling:
 		return t.pull(ctx)
 	case networking:
-		name := t.plan.Steps[t.step].Target
-		said, err := t.m.createNetwork(ctx, name)
-		if err == nil {
-			t.j.Network = name
-		}
+		said, err := t.m.createNetwork(ctx, t.plan.Steps[t.step].Target, t.j.Tx)
 		t.warnings = append(t.warnings, said...)
 		return err
 	case creating:

@@ -151,9 +151,7 @@ func (m *Mechanic) discard(ctx context.Context, j *journal, new *api.InspectResp
 			return broken(err, "the original of %s works, but its replacement %s is left", clean(j.Name), short(new.ID))
 		}
 	}
-	if j.Network != "" {
-		m.removeNetwork(ctx, j.Network)
-	}
+	m.removeNetwork(ctx, j.Tx)
 	return nil
 }
 
