@@ -147,14 +147,12 @@ func (s *Server) create(want createRequest) (*ctr, []string, error) {
 	if other := s.names[want.name]; other != nil {
 		return nil, nil, conflict("Conflict. The container name %q is already in use by container %q. You have to remove (or rename) that container to be able to reuse that name.", "/"+want.name, other.ID)
 	}
-	if host.NetworkMode.IsContainer() {
-		// A donor that is missing fails the start, not this.
-		if donor, err := s.find(host.NetworkMode.ConnectedContainer()); err == nil {
-			host.NetworkMode = container.NetworkMode("container:" + donor.ID)
-			config.Hostname = donor.Config.Hostname
-		}
+	s.resolveDonors(config, host)
+	links, err := s.resolveLinks(host)
+	if err != nil {
+		return nil, nil, err
 	}
-	c := &ctr{created: s.clock.Now(), image: i, mac: want.mac, gone: make(chan struct{})}
+	c := &ctr{created: s.clock.Now(), image: i, mac: want.mac, links: links, gone: make(chan struct{})}
 	c.ID, c.Name, c.Created, c.Image = id, "/"+want.name, stamp(c.created), i.ID
 	s.settle(c, config, host)
 	if err := s.mounts(c); err != nil {
@@ -170,6 +168,38 @@ func (s *Server) create(want createRequest) (*ctr, []string, error) {
 	s.order = append(s.order, c)
 	s.emitContainer(c, events.ActionCreate, nil)
 	return c, warnings, nil
+}
+
+// resolveDonors replaces names of containers whose namespaces are shared by
+// their ids. A donor that is missing fails the start, not this.
+func (s *Server) resolveDonors(config *container.Config, host *container.HostConfig) {
+	if donor, err := s.find(host.NetworkMode.ConnectedContainer()); err == nil {
+		host.NetworkMode = container.NetworkMode("container:" + donor.ID)
+		config.Hostname = donor.Config.Hostname
+	}
+	if donor, err := s.find(host.IpcMode.Container()); err == nil {
+		host.IpcMode = container.IpcMode("container:" + donor.ID)
+	}
+	if donor, err := s.find(host.PidMode.Container()); err == nil {
+		host.PidMode = container.PidMode("container:" + donor.ID)
+	}
+}
+
+func (s *Server) resolveLinks(host *container.HostConfig) ([]link, error) {
+	var links []link
+	for _, text := range host.Links {
+		name, alias, ok := strings.Cut(text, ":")
+		to, err := s.find(name)
+		if err != nil {
+			return nil, badRequest("could not get container for %s: %v", name, err)
+		}
+		if !ok {
+			alias = to.name()
+		}
+		links = append(links, link{to, alias[strings.LastIndex(alias, "/")+1:]})
+	}
+	host.Links = nil
+	return links, nil
 }
 
 const never = "0001-01-01T00:00:00Z"

@@ -107,6 +107,11 @@ func (s *Server) inspectContainer(w http.ResponseWriter, r *http.Request) error 
 		out.NetworkSettings.IPPrefixLen = bridge.IPPrefixLen
 		out.NetworkSettings.MacAddress = bridge.MacAddress.String()
 	}
+	if len(c.links) > 0 {
+		host := *c.HostConfig
+		host.Links = c.linked()
+		out.HostConfig = &host
+	}
 	if truth(r, "size") {
 		rw, root := c.size()
 		out.SizeRw, out.SizeRootFs = &rw, &root

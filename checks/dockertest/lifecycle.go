@@ -103,6 +103,11 @@ func (s *Server) join(c *ctr) error {
 		}
 		return nil
 	}
+	for _, l := range c.links {
+		if !l.to.running() {
+			return internal("Cannot link to a non running container: %s AS %s/%s", l.to.Name, c.Name, l.alias)
+		}
+	}
 	for i, name := range attachOrder(c) {
 		e := c.NetworkSettings.Networks[name]
 		n, err := s.networkByRef(name)
@@ -373,8 +378,7 @@ func (s *Server) halt(c *ctr, signal int, timeout time.Duration) {
 	}
 	s.emitContainer(c, events.ActionKill, map[string]string{"signal": strconv.Itoa(signal)})
 	if signal != sigkill && c.doing.IgnoresTERM {
-		s.unlockedWait(c, timeout)
-		if !c.running() {
+		if run := c.run; !s.waitForEnd(c, timeout) || c.run != run {
 			return
 		}
 		signal = sigkill
@@ -387,18 +391,24 @@ func (s *Server) halt(c *ctr, signal int, timeout time.Duration) {
 	s.exit(c, code, false)
 }
 
-// unlockedWait waits until c's state changes or d passed.
-func (s *Server) unlockedWait(c *ctr, d time.Duration) {
-	woken, over := make(chan struct{}), make(chan struct{})
-	c.waiters = append(c.waiters, woken)
-	stop := s.clock.AfterFunc(d, func() { close(over) })
-	s.mu.Unlock()
-	select {
-	case <-woken:
-	case <-over:
+// waitForEnd waits, with the lock released, until c has ended or d passed. It
+// reports whether c still runs.
+func (s *Server) waitForEnd(c *ctr, d time.Duration) bool {
+	over := make(chan struct{})
+	defer s.clock.AfterFunc(d, func() { close(over) })()
+	for c.running() {
+		woken := make(chan struct{})
+		c.waiters = append(c.waiters, woken)
+		s.mu.Unlock()
+		select {
+		case <-woken:
+			s.mu.Lock()
+		case <-over:
+			s.mu.Lock()
+			return c.running()
+		}
 	}
-	stop()
-	s.mu.Lock()
+	return false
 }
 
 const (

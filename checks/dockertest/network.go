@@ -43,7 +43,7 @@ func (s *Server) addNetwork(n network.Network) *nw {
 	if n.Labels == nil {
 		n.Labels = map[string]string{}
 	}
-	one := &nw{Network: n, endpoints: map[*ctr]*network.EndpointSettings{}}
+	one := &nw{Network: n, endpoints: map[*ctr]*network.EndpointSettings{}, names: s.api.atLeast(1, 45) && !predefined(n.Name)}
 	s.networks[n.ID] = one
 	return one
 }
@@ -82,7 +82,9 @@ func (s *Server) listNetworks(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, http.StatusOK, list)
 }
 
-func (n *nw) predefined() bool { return n.Name == "bridge" || n.Name == "host" || n.Name == "none" }
+func (n *nw) predefined() bool { return predefined(n.Name) }
+
+func predefined(name string) bool { return name == "bridge" || name == "host" || name == "none" }
 
 func (s *Server) inspectNetwork(w http.ResponseWriter, r *http.Request) error {
 	s.mu.Lock()
@@ -227,7 +229,7 @@ func (s *Server) connectNetwork(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch mode := c.HostConfig.NetworkMode; {
 	case mode.IsContainer():
-		return forbidden("container sharing network namespace with another container or host cannot be connected to any other network")
+		return badRequest("container sharing network namespace with another container or host cannot be connected to any other network")
 	case mode.IsHost():
 		return forbidden("container cannot be connected to host network or disconnected from it")
 	case n.Name == "host":
@@ -301,8 +303,14 @@ func (s *Server) attach(c *ctr, n *nw, e *network.EndpointSettings) error {
 	return nil
 }
 
-// alias adds the short id, by which containers find each other.
+// alias adds the short id, by which containers find each other. Since API 1.45
+// it is not among the aliases, which are what was asked for.
 func (n *nw) alias(c *ctr, e *network.EndpointSettings) {
+	if n.names {
+		e.DNSNames = append([]string{c.name()}, e.Aliases...)
+		e.DNSNames = append(e.DNSNames, c.ID[:12])
+		return
+	}
 	if !n.predefined() && !slices.Contains(e.Aliases, c.ID[:12]) {
 		e.Aliases = append(slices.Clone(e.Aliases), c.ID[:12])
 	}

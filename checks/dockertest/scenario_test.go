@@ -15,6 +15,7 @@ import (
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"plimsoll/checks/dockertest"
 )
@@ -37,6 +38,9 @@ var scenarios = []scenario{
 	{"start is refused", true, refusedStart},
 	{"pause and kill", false, pauseAndKill},
 	{"automatic removal", false, autoRemove},
+	{"links", true, links},
+	{"shared namespaces", false, shared},
+	{"platforms", true, platforms},
 }
 
 func life(e *engine) {
@@ -807,4 +811,64 @@ func autoRemove(e *engine) {
 	e.fails("inspect", err)
 	_, err = e.cli.VolumeInspect(ctx, c.Mounts[0].Name, client.VolumeInspectOptions{})
 	e.fails("its volume", err)
+}
+
+func links(e *engine) {
+	e.images(dockertest.Probe("app:1"))
+	ctx := e.Context()
+	app := container.Config{Image: "app:1"}
+	_, err := e.create("early", app, container.HostConfig{Links: []string{"nobody-at-all:db"}})
+	e.fails("link to nobody", err)
+	src := e.mustCreate("src", app, container.HostConfig{})
+	user := e.mustCreate("user", app, container.HostConfig{Links: []string{e.prefix + "src:db"}})
+	e.note("links", e.inspect(user).HostConfig.Links)
+	_, err = e.cli.ContainerStart(ctx, user, client.ContainerStartOptions{})
+	e.fails("start before the source", err)
+	_, err = e.cli.ContainerStart(ctx, src, client.ContainerStartOptions{})
+	e.fails("start the source", err)
+	_, err = e.cli.ContainerStart(ctx, user, client.ContainerStartOptions{})
+	e.fails("start", err)
+	_, err = e.cli.ContainerRename(ctx, src, client.ContainerRenameOptions{NewName: e.prefix + "old"})
+	e.fails("rename the source", err)
+	e.note("links follow", e.inspect(user).HostConfig.Links)
+	_, err = e.cli.ContainerRename(ctx, user, client.ContainerRenameOptions{NewName: e.prefix + "client"})
+	e.fails("rename the user", err)
+	e.note("links follow", e.inspect(user).HostConfig.Links)
+	_, err = e.cli.ContainerRemove(ctx, src, client.ContainerRemoveOptions{Force: true})
+	e.fails("remove the source", err)
+	e.note("links are gone", e.inspect(user).HostConfig.Links)
+	_, err = e.cli.ContainerRestart(ctx, user, client.ContainerRestartOptions{})
+	e.fails("restart", err)
+}
+
+func shared(e *engine) {
+	e.images(dockertest.Probe("app:1"))
+	ctx := e.Context()
+	app := container.Config{Image: "app:1"}
+	donor := e.run("donor", app, container.HostConfig{IpcMode: "shareable"})
+	byName := "container:" + e.prefix + "donor"
+	guest := e.run("guest", app, container.HostConfig{NetworkMode: container.NetworkMode(byName), IpcMode: container.IpcMode(byName), PidMode: container.PidMode(byName)})
+	c := e.inspect(guest)
+	e.note("modes", []any{c.HostConfig.NetworkMode, c.HostConfig.IpcMode, c.HostConfig.PidMode, c.Config.Hostname, c.NetworkSettings.Networks, c.HostConfig.SecurityOpt})
+	_, err := e.cli.NetworkConnect(ctx, "bridge", client.NetworkConnectOptions{Container: guest})
+	e.fails("connect the guest", err)
+	_, err = e.cli.ContainerStop(ctx, guest, client.ContainerStopOptions{})
+	e.fails("stop the guest", err)
+	_, err = e.cli.ContainerRemove(ctx, donor, client.ContainerRemoveOptions{Force: true})
+	e.fails("remove the donor", err)
+	_, err = e.cli.ContainerStart(ctx, guest, client.ContainerStartOptions{})
+	e.fails("start the guest", err)
+	e.note("then", e.inspect(guest).State.ExitCode)
+	e.eventsSoFar()
+}
+
+func platforms(e *engine) {
+	e.images(dockertest.Probe("app:1"))
+	for _, p := range []ocispec.Platform{{OS: "linux"}, {OS: "linux", Architecture: "s390x"}, {OS: "windows", Architecture: "amd64"}} {
+		made, err := e.cli.ContainerCreate(e.Context(), client.ContainerCreateOptions{Name: e.prefix + "on-" + p.OS + p.Architecture, Image: e.prefix + "app:1", Platform: &p})
+		e.fails("create on "+p.OS+"/"+p.Architecture, err)
+		if err == nil {
+			e.note("platform", e.inspect(made.ID).Platform)
+		}
+	}
 }

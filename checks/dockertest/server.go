@@ -65,7 +65,23 @@ type Option func(*Server)
 
 // API sets the highest API version that is spoken: "1.41" when not given.
 // Rules depend on the version that a request names, as they do in an engine.
-func API(v string) Option { return func(s *Server) { s.api = parseVersion(v) } }
+// The engine calls itself a release of that time.
+func API(v string) Option {
+	return func(s *Server) {
+		s.api = parseVersion(v)
+		for _, r := range releases {
+			if s.api.atLeast(1, r.minor) {
+				s.info.ServerVersion = r.version
+			}
+		}
+	}
+}
+
+// releases are versions of engines by the minor version of the API they began.
+var releases = []struct {
+	minor   int
+	version string
+}{{0, "19.03.15"}, {41, "20.10.24"}, {42, "23.0.6"}, {43, "24.0.9"}, {44, "25.0.5"}, {45, "26.1.4"}, {46, "27.1.2"}, {47, "27.5.1"}, {48, "28.0.4"}, {50, "28.2.2"}, {51, "28.5.2"}, {52, "29.0.0"}}
 
 // WithClock lets tests move the time.
 func WithClock(c Clock) Option { return func(s *Server) { s.clock = c } }

@@ -34,10 +34,27 @@ type ctr struct {
 	waiters   []chan struct{}
 	gone      chan struct{} // closed when removed
 	anonymous []string      // volumes made for it
+	links     []link
 	log       []logLine
 
 	summary     []byte // encoded list entry, nil when out of date
 	summaryText string // "Up 5 minutes" in it
+}
+
+// A link is to a container on the default bridge. It follows the container
+// through renames.
+type link struct {
+	to    *ctr
+	alias string
+}
+
+// linked returns the links of c as they are shown: "/src:/user/alias".
+func (c *ctr) linked() []string {
+	var all []string
+	for _, l := range c.links {
+		all = append(all, l.to.Name+":"+c.Name+"/"+l.alias)
+	}
+	return all
 }
 
 func (c *ctr) name() string { return strings.TrimPrefix(c.Name, "/") }
@@ -59,6 +76,7 @@ type nw struct {
 	network.Network
 	endpoints  map[*ctr]*network.EndpointSettings // of running containers
 	configured bool                               // the subnet was given by the user
+	names      bool                               // names of endpoints are kept apart from aliases
 }
 
 // A vol is a volume.
