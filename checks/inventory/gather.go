@@ -57,7 +57,7 @@ func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, er
 		err = listErr
 	}
 	r := v.reader(x)
-	r.client = c
+	r.client, r.contexts = c, &contexts{}
 	if c != nil && (selection.AllContainers || len(selection.Containers) > 0) {
 		info, infoErr := c.Info(ctx, client.InfoOptions{})
 		err = errors.Join(err, infoErr)

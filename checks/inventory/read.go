@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,6 +29,7 @@ type reader struct {
 	endpoint string
 	local    bool // the engine runs on this machine
 	images   *images
+	contexts *contexts
 
 	// noNewPrivileges says that the engine denies new privileges to every
 	// container.
@@ -52,11 +52,7 @@ func (r reader) read(ctx context.Context, ref checks.Ref) (checks.Subject, error
 	case checks.Dockerfile:
 		return r.dockerfile(ctx, ref)
 	case checks.Compose:
-		src, err := readFile(ref.ID)
-		if err != nil {
-			return nil, err
-		}
-		return compose.Parse(ref.ID, ref.Name, src)
+		return r.compose(ctx, ref)
 	}
 	if r.client == nil {
 		return nil, fmt.Errorf("%s %s: no Docker Engine is connected", ref.Kind, ref.Name)
@@ -195,7 +191,7 @@ func (r reader) dockerfile(ctx context.Context, ref checks.Ref) (checks.Subject,
 		return nil, err
 	}
 	f := dockerfile.Parse(ref.ID, ref.Name, src)
-	f.Context = buildContext(ref.ID)
+	f.Context = r.contexts.of(ref.ID)
 	f.Bases = map[string]dockerfile.Base{}
 	if r.client == nil {
 		return f, nil
@@ -211,6 +207,30 @@ func (r reader) dockerfile(ctx context.Context, ref checks.Ref) (checks.Subject,
 		}
 		if i != nil {
 			f.Bases[base] = baseFacts(i)
+		}
+	}
+	return f, nil
+}
+
+func (r reader) compose(ctx context.Context, ref checks.Ref) (checks.Subject, error) {
+	src, err := readFile(ref.ID)
+	if err != nil {
+		return nil, err
+	}
+	f, err := compose.Parse(ref.ID, ref.Name, src)
+	if err != nil {
+		return nil, err
+	}
+	if r.client == nil {
+		return f, nil
+	}
+	for _, service := range f.Services {
+		service.TagID = r.images.resolve(service.Settings.Image)
+		if service.TagID == "" {
+			continue
+		}
+		if service.Image, err = r.images.inspect(ctx, r.client, service.TagID); err != nil {
+			return nil, err
 		}
 	}
 	return f, nil
@@ -235,42 +255,4 @@ func readFile(path string) ([]byte, error) {
 		err = fmt.Errorf("%s: larger than 1 MiB, which no Dockerfile or compose file is", path)
 	}
 	return src, err
-}
-
-// maxNames bounds how many names of a build context are kept.
-const maxNames = 1000
-
-// buildContext returns what stands beside a Dockerfile: its directory is taken
-// for the build context, as docker build . does.
-func buildContext(path string) dockerfile.Context {
-	dir := filepath.Dir(path)
-	c := dockerfile.Context{Known: true}
-	// A list for this Dockerfile alone wins over the one of the directory.
-	for _, name := range []string{filepath.Base(path) + ".dockerignore", ".dockerignore"} {
-		ignore, err := readFile(filepath.Join(dir, name))
-		if err == nil {
-			c.Ignore = append([]byte{}, ignore...)
-			break
-		}
-		if !errors.Is(err, os.ErrNotExist) {
-			c.Known = false
-		}
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return dockerfile.Context{}
-	}
-	defer d.Close()
-	entries, err := d.ReadDir(maxNames)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return dockerfile.Context{}
-	}
-	for _, e := range entries {
-		name := e.Name()
-		if e.IsDir() {
-			name += "/"
-		}
-		c.Names = append(c.Names, name)
-	}
-	return c
 }
