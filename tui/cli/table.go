@@ -13,10 +13,19 @@ import (
 	"plimsoll/checks/terminal"
 )
 
-// kindTitles name the kinds of subjects in the plural-free way of a heading.
-var kindTitles = map[checks.Kind]string{
-	checks.Dockerfile: "Dockerfile", checks.Compose: "Compose file", checks.Image: "Image",
-	checks.Container: "Container", checks.Host: "Host",
+// kindTitle names a kind of subject as a heading.
+func (a *app) kindTitle(k checks.Kind) string {
+	switch k {
+	case checks.Dockerfile:
+		return a.T("Dockerfile")
+	case checks.Compose:
+		return a.T("Compose file")
+	case checks.Image:
+		return a.T("Image")
+	case checks.Container:
+		return a.T("Container")
+	}
+	return a.T("Host")
 }
 
 // severityColours are ANSI colours, so that the terminal's own palette decides
@@ -57,7 +66,7 @@ func (a *app) writeTable(w io.Writer, items []inventory.Item) error {
 			clean++
 			continue
 		}
-		fmt.Fprintf(&b, "%s %s\n", faint.Render(a.translate(kindTitles[item.Ref.Kind])), bold.Render(terminal.Line(item.Ref.Name)))
+		fmt.Fprintf(&b, "%s %s\n", faint.Render(a.kindTitle(item.Ref.Kind)), bold.Render(terminal.Line(item.Ref.Name)))
 		for _, err := range r.Errors {
 			fmt.Fprintf(&b, "  %s %s\n", bold.Render(a.T("not judged:")), terminal.Line(a.explain(err)))
 		}
