@@ -2,6 +2,7 @@ package dockertest_test
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -148,7 +149,18 @@ func (e *engine) run(name string, config container.Config, host container.HostCo
 	if _, err := e.cli.ContainerStart(e.Context(), id, client.ContainerStartOptions{}); err != nil {
 		e.Fatalf("starting %s: %v", name, err)
 	}
+	e.ready(id)
 	return id
+}
+
+// ready waits until the program of a started container can be stopped.
+func (e *engine) ready(id string) {
+	e.Helper()
+	ctx, cancel := context.WithTimeout(e.Context(), 30*time.Second)
+	defer cancel()
+	if err := dockertest.Ready(ctx, e.cli, id); err != nil && !errdefs.IsNotFound(err) {
+		e.Fatal(err)
+	}
 }
 
 func (e *engine) inspect(ref string) container.InspectResponse {
@@ -182,7 +194,14 @@ func (e *engine) until(ref string, met func(container.InspectResponse) bool) {
 func (e *engine) eventsSoFar() {
 	e.Helper()
 	ctx := e.Context()
-	time.Sleep(100 * time.Millisecond) // from the engine to us
+	arrived := func() int {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return len(e.arrived)
+	}
+	for before := -1; before != arrived(); time.Sleep(100 * time.Millisecond) {
+		before = arrived() // they take a moment from the engine to us
+	}
 	e.mu.Lock()
 	all := e.arrived
 	e.arrived = nil
@@ -212,7 +231,11 @@ func (e *engine) eventsSoFar() {
 				delete(attributes, k)
 			}
 		}
+		last := len(e.notes)
 		e.note("event", fmt.Sprintf("%s %s %s %v", m.Type, m.Action, m.Actor.ID, attributes))
+		if (m.Action == events.ActionPause || m.Action == events.ActionUnPause) && last > 0 && e.notes[last] == e.notes[last-1] {
+			e.notes = e.notes[:last] // an engine under load announces these twice
+		}
 		if m.Type != events.VolumeEventType && m.Type != events.NetworkEventType {
 			unordered = 0
 			continue

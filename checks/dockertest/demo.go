@@ -69,6 +69,7 @@ func (s *Server) demoImages() {
 		{Kind: container.ChangeModify, Path: "/var/cache/proxy"}, {Kind: container.ChangeAdd, Path: "/var/cache/proxy/pages"},
 		{Kind: container.ChangeModify, Path: "/run"}, {Kind: container.ChangeAdd, Path: "/run/proxy.pid"},
 	}}
+	proxy.Behave = proxyBehaviour(proxy.Run)
 	s.AddImage(proxy)
 
 	web := s.demoImage("shop/web:1.4", 35*day, 312<<20, runs("", []string{"node", "server.js"}, []string{"NODE_ENV=production"}),
@@ -103,6 +104,21 @@ func (s *Server) demoImages() {
 	payments.Digests = []string{manifest("shop/payments:3.1.0", Image{ID: "payments"})}
 	payments.Run = Behaviour{Memory: 14 << 20, MemoryPeak: 22 << 20, CPU: 0.02, Pids: 8}
 	s.AddImage(payments)
+}
+
+// proxyBehaviour lets the proxy fail when it is hardened too far: it starts as
+// root, gives its workers another user and writes two directories.
+func proxyBehaviour(usual Behaviour) func(*container.Config, *container.HostConfig) Behaviour {
+	return func(c *container.Config, h *container.HostConfig) Behaviour {
+		root := c.User == "" || c.User == "root" || c.User == "0"
+		switch {
+		case root && (!capable(h, "CAP_SETUID") || !capable(h, "CAP_SETGID")):
+			return Behaviour{Exits: true, Code: 1, Stderr: "proxy: setgid(101) failed: operation not permitted\n"}
+		case h.ReadonlyRootfs && !(onMount("/run/proxy.pid", c, h) && onMount("/var/cache/proxy/pages", c, h)):
+			return Behaviour{Exits: true, Code: 1, Stderr: "proxy: cannot write: read-only file system\n"}
+		}
+		return usual
+	}
 }
 
 func (s *Server) demoNetworks() {
@@ -206,6 +222,7 @@ func (s *Server) demoUpdates() {
 	proxy.Config.ExposedPorts = map[string]struct{}{"80/tcp": {}}
 	proxy.Layers = []string{sha("proxy new base"), sha("proxy new app")}
 	proxy.Run = Behaviour{Memory: 19 << 20, MemoryPeak: 30 << 20, CPU: 0.03, Pids: 5}
+	proxy.Behave = proxyBehaviour(proxy.Run)
 	s.Publish("shop/proxy:latest", proxy)
 	s.Publish("shop/web:1.4", web)
 }

@@ -20,7 +20,8 @@ import (
 //
 // The flags are described in testdata/probe: -exit-after, -code, -ignore-term,
 // -healthy-after, -unhealthy, -write file=text, -need-write, -need-chown,
-// -serve, -memory, -print, -stderr. Without flags it runs until SIGTERM.
+// -serve, -memory, -print, -stderr. Without flags it runs until SIGTERM, which
+// it obeys from when it prints "ready"; see [Ready].
 func Probe(tag string, flags ...string) Image {
 	return Image{
 		Tags: []string{tag},
@@ -64,11 +65,11 @@ func probeBehaviour(c *container.Config, h *container.HostConfig) Behaviour {
 	}
 	b := Behaviour{
 		Code: *code, After: *after, IgnoresTERM: *ignore, Unhealthy: *unhealthy, HealthAfter: *healthy,
-		Memory: uint64(*memory)<<20 + 4<<20, Pids: 5,
+		Memory: uint64(*memory)<<20 + 4<<20, Pids: 5, Stdout: "ready\n",
 	}
 	flags.Visit(func(f *flag.Flag) { b.Exits = b.Exits || f.Name == "exit-after" || f.Name == "code" })
 	if *print {
-		b.Stdout = "uid 0\nenv " + strings.Join(c.Env, "\nenv ") + "\n"
+		b.Stdout += "uid 0\nenv " + strings.Join(c.Env, "\nenv ") + "\n"
 	}
 	if *stderr != "" {
 		b.Stderr = *stderr + "\n"

@@ -144,6 +144,40 @@ func Load(tb TB, c *client.Client, prefix string, images ...Image) []string {
 	return ids
 }
 
+// Ready waits until the probe in a container that was started obeys signals,
+// or has ended. Before that, the first process of a container ignores SIGTERM.
+func Ready(ctx context.Context, c *client.Client, id string) error {
+	for {
+		got, err := c.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+		if err != nil || !got.Container.State.Running {
+			return err
+		}
+		// What was printed since the run before. StartedAt may be later than
+		// the first line.
+		since := got.Container.State.FinishedAt
+		if since == never {
+			since = ""
+		}
+		logs, err := c.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, Since: since})
+		if err != nil {
+			return err
+		}
+		text, err := io.ReadAll(logs)
+		logs.Close()
+		if err != nil {
+			return err
+		}
+		if bytes.Contains(text, []byte("ready\n")) {
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 //go:embed testdata/probe/main.go
 var probeSource []byte
 

@@ -51,6 +51,7 @@ func life(e *engine) {
 	e.eventsSoFar()
 	_, err := e.cli.ContainerStart(ctx, id, client.ContainerStartOptions{})
 	e.fails("start", err)
+	e.ready(id)
 	_, err = e.cli.ContainerStart(ctx, id, client.ContainerStartOptions{})
 	e.fails("start again", err)
 	c := e.inspect(id)
@@ -62,6 +63,7 @@ func life(e *engine) {
 	e.eventsSoFar()
 	_, err = e.cli.ContainerRestart(ctx, id, client.ContainerRestartOptions{})
 	e.fails("restart", err)
+	e.ready(id)
 	e.eventsSoFar()
 	_, err = e.cli.ContainerStop(ctx, id, client.ContainerStopOptions{})
 	e.fails("stop", err)
@@ -261,6 +263,7 @@ func update(e *engine) {
 				if _, err := e.cli.ContainerStart(e.Context(), id, client.ContainerStartOptions{}); err != nil {
 					e.Fatal(err)
 				}
+				e.ready(id)
 			}
 			for i, step := range c.steps {
 				_, err := e.cli.ContainerUpdate(e.Context(), id, step)
@@ -342,6 +345,7 @@ func volumes(e *engine) {
 	for range 2 {
 		_, err := e.cli.ContainerStart(ctx, id, client.ContainerStartOptions{})
 		e.fails("start", err)
+		e.ready(id)
 		_, err = e.cli.ContainerStop(ctx, id, client.ContainerStopOptions{})
 		e.fails("stop", err)
 	}
@@ -437,6 +441,7 @@ func networks(e *engine) {
 	e.eventsSoFar()
 	_, err = e.cli.ContainerStart(ctx, id, client.ContainerStartOptions{})
 	e.fails("start", err)
+	e.ready(id)
 	e.endpoints(id)
 	e.eventsSoFar()
 	rival := e.mustCreate("rival", container.Config{Image: "app:1"}, container.HostConfig{NetworkMode: container.NetworkMode(e.prefix + "front")})

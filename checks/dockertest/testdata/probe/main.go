@@ -1,5 +1,5 @@
 // Probe is the only program in the images of tests. It does what its flags
-// say and ends at SIGTERM.
+// say, prints "ready" once it obeys signals, and ends at SIGTERM.
 package main
 
 import (
@@ -42,6 +42,7 @@ func main() {
 	}
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM, syscall.SIGINT)
+	fmt.Println("ready")
 	start := time.Now()
 	if *print {
 		fmt.Println("uid", os.Getuid())
