@@ -289,3 +289,5 @@ func pretty(v any) string {
 	}
 	return string(data)
 }
+
+func pause() { time.Sleep(20 * time.Millisecond) }
