@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// A Fault is something going wrong with a call.
+// A Fault is something going wrong with a call. Clients repeat a GET whose
+// connection is cut, so a Drop of one that is to be noticed needs Nth 0.
 type Fault struct {
 	Endpoint string // as in the engine's documentation: "POST /containers/{id}/start"; "" is any
 	Nth      int    // the call that fails, counted from now: 1 is the next; 0 is every one

@@ -7,6 +7,10 @@
 // of scenarios is run against it and against a real engine, and must agree.
 // Every event is sent before the call that caused it is answered.
 //
+// The comparison was made with API 1.41. What later versions do otherwise is
+// modelled where it decides how a container is created: several endpoints and
+// their MAC addresses (1.44), annotations (1.43), names of endpoints (1.45).
+//
 // Containers do not run programs. What one does is its [Behaviour]: it exits,
 // turns healthy, ignores signals, uses memory.
 package dockertest

@@ -1,9 +1,10 @@
 package dockertest
 
 import (
+	"strings"
+
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
-	"strings"
 )
 
 // MissingOnHost says that paths do not exist on the engine's machine. All
