@@ -1,0 +1,140 @@
+package inventory
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
+
+	"plimsoll/checks"
+	"plimsoll/checks/dockertest"
+	"plimsoll/checks/engine"
+	"plimsoll/checks/suite"
+)
+
+// BenchmarkPosture reads and judges 1,000 containers and 300 images. Its floor
+// is the engine's own calls: the lists, and every inspection and history, as
+// many at once. The ratio of the two is reported; the bar is 1.3.
+func BenchmarkPosture(b *testing.B) {
+	s := dockertest.Large(1000, 300)
+	if err := s.Start(""); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	target, err := engine.Resolve(s.Host())
+	if err != nil {
+		b.Fatal(err)
+	}
+	var floor, ours time.Duration
+	for b.Loop() {
+		began := time.Now()
+		plainCalls(b, target)
+		floor += time.Since(began)
+
+		began = time.Now()
+		v := New(Options{Target: &target, Suite: suite.All()})
+		items, err := v.Gather(b.Context(), Selection{AllContainers: true, AllImages: true, Host: true})
+		if err != nil || len(items) < 1300 {
+			b.Fatalf("%d items, %v", len(items), err)
+		}
+		ours += time.Since(began)
+	}
+	b.ReportMetric(float64(ours)/float64(floor), "×floor")
+}
+
+func plainCalls(b *testing.B, target engine.Target) {
+	ctx := b.Context()
+	c, err := target.Client()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(readers)
+	images, err := c.ImageList(ctx, client.ImageListOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	containers, err := c.ContainerList(ctx, client.ContainerListOptions{All: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := c.Info(ctx, client.InfoOptions{}); err != nil {
+		b.Fatal(err)
+	}
+	for _, i := range images.Items {
+		group.Go(func() error { _, err := c.ImageInspect(ctx, i.ID); return err })
+		group.Go(func() error { _, err := c.ImageHistory(ctx, i.ID); return err })
+	}
+	for _, s := range containers.Items {
+		group.Go(func() error {
+			_, err := c.ContainerInspect(ctx, s.ID, client.ContainerInspectOptions{})
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkEvent is the time from a new container to its judged item, with
+// 1,000 containers there, as a multiple of one inspection.
+func BenchmarkEvent(b *testing.B) {
+	s := dockertest.Large(1000, 300)
+	if err := s.Start(""); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	target, err := engine.Resolve(s.Host())
+	if err != nil {
+		b.Fatal(err)
+	}
+	c, err := target.Client()
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	updates := New(Options{Target: &target, Suite: suite.All()}).Watch(ctx)
+	for u := range updates {
+		if u.Complete {
+			break
+		}
+	}
+	list, err := c.ContainerList(ctx, client.ContainerListOptions{All: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	image := list.Items[0].Image
+	var seen, floor time.Duration
+	for b.Loop() {
+		time.Sleep(ceiling + quiet) // nothing happened lately
+		began := time.Now()
+		created, err := c.ContainerCreate(ctx, client.ContainerCreateOptions{Image: image})
+		if err != nil {
+			b.Fatal(err)
+		}
+		create := time.Since(began)
+		for !judged(<-updates, created.ID) {
+		}
+		seen += time.Since(began) - create
+		began = time.Now()
+		if _, err := c.ContainerInspect(ctx, created.ID, client.ContainerInspectOptions{}); err != nil {
+			b.Fatal(err)
+		}
+		floor += time.Since(began)
+	}
+	b.ReportMetric(float64(seen.Microseconds())/float64(b.N)/1000, "ms/event")
+	b.ReportMetric(float64(seen)/float64(floor), "×inspection")
+}
+
+func judged(u Update, id string) bool {
+	for _, i := range u.Items {
+		if i.Ref == (checks.Ref{Kind: checks.Container, ID: id, Name: i.Ref.Name}) && i.Subject != nil {
+			return true
+		}
+	}
+	return false
+}
