@@ -1,41 +1,65 @@
 package secret
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
-// sensitiveWords mark a name as that of a secret when they stand alone in it.
-var sensitiveWords = words("password passwd passphrase pass pwd pword secret secrets token apikey apitoken authtoken credential credentials auth key")
+// sensitive words mark a name as that of a secret when they stand alone in it.
+const sensitive = " password passwd passphrase pass pwd pword psw secret secrets token apikey apitoken authtoken credential credentials auth key "
 
-// harmlessWords mark a name as that of something that is not itself secret.
-var harmlessWords = words("public pub file path dir url uri id name version ttl expiry expires length size type algorithm prefix enabled disabled required host port user username")
+// qualifiers mark, after the last sensitive word, a name as that of something
+// that is about a secret but not one: PASSWORD_FILE, KEY_ID, TOKEN_URL.
+const qualifiers = " file files path dir url uri endpoint id ids name names version ttl timeout expiry expires expiration lifetime length size type method mode scheme realm provider algorithm alg prefix suffix enabled enable disabled required host hostname port user username domain audience issuer server service servers policy count limit header headers field format fingerprint map "
 
-func words(list string) map[string]bool {
-	set := map[string]bool{}
-	for _, w := range strings.Fields(list) {
-		set[w] = true
-	}
-	return set
-}
+// public words mark a name as harmless wherever they stand.
+const public = " public pub "
+
+// keyKinds say before "key" that it opens nothing: GPG_KEY holds the
+// fingerprint that downloads are verified with.
+const keyKinds = " gpg pgp primary foreign sort partition cache host "
+
+// endings make a longer word sensitive: PGPASSWORD, accesstoken.
+var endings = []string{"password", "passwd", "passphrase", "apikey", "secretkey", "accesstoken", "authtoken"}
+
+func in(list, word string) bool { return strings.Contains(list, " "+word+" ") }
 
 // SensitiveName reports whether a variable, argument or label called name is
 // likely to hold a secret.
 func SensitiveName(name string) bool {
-	sensitive := false
-	for _, w := range split(name) {
-		if harmlessWords[w] {
-			return false
-		}
-		sensitive = sensitive || sensitiveWords[w]
+	if len(name) > 200 {
+		return false
 	}
-	return sensitive
+	found := false
+	before := ""
+	for _, w := range split(name) {
+		switch {
+		case in(public, w):
+			return false
+		case w == "key" && in(keyKinds, before):
+			found = false
+		case in(sensitive, w) || slices.ContainsFunc(endings, func(e string) bool { return strings.HasSuffix(w, e) }):
+			found = true
+		case in(qualifiers, w):
+			found = false
+		}
+		before = w
+	}
+	return found
 }
 
-// split cuts name into lower-case words at _ - . / and at camel-case humps.
+// split cuts name into lower-case words at _ - . / and at camel-case humps, and
+// takes the numbers off their ends: TOKEN2 is a token.
 func split(name string) []string {
 	var out []string
 	start := 0
 	cut := func(end int) {
 		if end > start {
-			out = append(out, strings.ToLower(name[start:end]))
+			word := strings.ToLower(name[start:end])
+			if word != "auth0" {
+				word = strings.TrimRight(word, "0123456789")
+			}
+			out = append(out, word)
 		}
 	}
 	for i := 0; i < len(name); i++ {

@@ -13,7 +13,7 @@ func Variable(name, value string) bool {
 	if len(Tokens(value)) > 0 {
 		return true
 	}
-	return SensitiveName(name) && Literal(value) && !isFingerprint(name, value) && !isPath(value)
+	return SensitiveName(name) && Literal(value) && !isFingerprint(name, value)
 }
 
 var hexWords = sync.OnceValue(func() *regexp.Regexp {
@@ -32,4 +32,12 @@ var systemPath = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^/(?:app|config|data|etc|home|mnt|opt|root|run|secrets?|srv|tmp|usr|var)(?:/[\w.@-]+)+/?$`)
 })
 
-func isPath(value string) bool { return systemPath().MatchString(strings.Trim(value, `"' `)) }
+// isPath reports whether value names a file rather than being a secret.
+func isPath(value string) bool {
+	for _, start := range []string{"./", "../", "~/", "/run/secrets/"} {
+		if strings.HasPrefix(value, start) {
+			return true
+		}
+	}
+	return strings.HasPrefix(value, "/") && systemPath().MatchString(value)
+}

@@ -1,0 +1,129 @@
+package secret
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSensitiveName(t *testing.T) {
+	for _, name := range strings.Fields(`PASSWORD DB_PASSWORD db-password dbPassword MYSQL_ROOT_PASSWORD PGPASSWORD
+		SECRET SECRET_KEY_BASE AWS_SECRET_ACCESS_KEY API_KEY apiKey APIKEY x.api.key TOKEN NPM_TOKEN TOKEN2 GITHUB_TOKEN
+		ID_TOKEN USER_PASSWORD HOST_SECRET URL_SIGNING_KEY FILE_PASSWORD PASSPHRASE GPG_PASSPHRASE REDIS_PASS ARTIFACTORY_PSW
+		SSH_PRIVATE_KEY GOOGLE_CREDENTIALS BASIC_AUTH accesstoken`) {
+		if !SensitiveName(name) {
+			t.Errorf("%s is not sensitive", name)
+		}
+	}
+	for _, name := range strings.Fields(`PATH HOME PASSWORD_FILE DB_PASSWORD_FILE AWS_ACCESS_KEY_ID SECRET_NAME TOKEN_URL TOKEN_TTL
+		PUBLIC_KEY SSH_PUBLIC_KEY KEY_PATH AUTH_URL AUTH_ENABLED AUTH0_DOMAIN AUTH_TYPE KEYBOARD MONKEY TURKEY AUTHOR AUTHORS BYPASS
+		COMPASS PASSENGER_VERSION TOKENIZERS_PARALLELISM MAX_TOKENS GPG_KEY KEYRING SECRETARY PASSWORD_POLICY KEY_ID PRIMARY_KEY TZ`) {
+		if SensitiveName(name) {
+			t.Errorf("%s is sensitive", name)
+		}
+	}
+}
+
+func TestLiteral(t *testing.T) {
+	for _, v := range []string{"hunter2", `"hunter2"`, "s3cr3t/with/slash", "/base64+like=/x/"} {
+		if !Literal(v) {
+			t.Errorf("%s is not a literal", v)
+		}
+	}
+	for _, v := range []string{"", `""`, "true", "0", "$X", "${X:-y}", `"$X"`, "<your-token>", "/run/secrets/x", "/etc/app/key.json", "./key.json", Mask} {
+		if Literal(v) {
+			t.Errorf("%s is a literal", v)
+		}
+	}
+}
+
+// tokens are put together here, so that no scanner takes them for real ones.
+var tokens = map[string]string{
+	"github-token":    "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6",
+	"gitlab-token":    "glpat-" + "aB3dE6gH9jK2mN5pQ8sT",
+	"aws-access-key":  "AKIA" + "Q3EGRT5KLMNOPABC",
+	"stripe-key":      "sk_live_" + "aB3dE6gH9jK2mN5pQ8sT1vW4",
+	"npm-token":       "npm_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6",
+	"json-web-token":  "eyJ" + "hbGciOiJIUzI1NiJ9.eyJ" + "zdWIiOiIxMjM0NSJ9.c2lnbmF0dXJlLWhlcmU",
+	"slack-token":     "xoxb-" + "123456789012-abcdefGHIJ",
+	"google-api-key":  "AIza" + "SyA1bC2dE3fG4hI5jK6lM7nO8pQ9rS0tU1v",
+	"password-in-url": "correct-horse",
+	"private-key":     "-----BEGIN RSA PRIVATE KEY-----\nMIIB\nAAAA\n-----END RSA PRIVATE KEY-----",
+}
+
+func TestTokens(t *testing.T) {
+	for rule, token := range tokens {
+		text := "before " + token + " after"
+		if rule == "password-in-url" {
+			text = "postgres://app:" + token + "@db:5432/x"
+		}
+		found := Tokens(text)
+		if len(found) != 1 || found[0].Rule != rule || text[found[0].Start:found[0].End] != token {
+			t.Errorf("%s: found %v in %q", rule, found, text)
+		}
+		if red := Redact(text); strings.Contains(red, token) {
+			t.Errorf("%s: Redact left it: %s", rule, red)
+		}
+	}
+}
+
+func TestNoTokens(t *testing.T) {
+	for _, text := range []string{
+		"ghp_" + strings.Repeat("x", 36), "AKIA" + "IOSFODNN7EXAMPLE", "task-disk-risk-sk-short",
+		"https://example.com/a:b@c", "https://user:$PASSWORD@host/", "https://user:${PASSWORD}@host/", "git@github.com:org/repo",
+		"-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----", "-----BEGIN CERTIFICATE-----", "http://[::1]:80/",
+		"sha256:4bcff63911fcb4448bd4fdacec207030997caf25e9bea4045fa6c8c44de311d1", "debian:12@sha256:4bcff63911fc",
+	} {
+		if found := Tokens(text); len(found) > 0 {
+			t.Errorf("%q: %v", text, found)
+		}
+	}
+}
+
+func TestRedact(t *testing.T) {
+	for _, c := range [][2]string{
+		{`DB_PASSWORD=hunter2 make`, `DB_PASSWORD=` + Mask + ` make`},
+		{`password: "hun ter"`, `password: "` + Mask + `"`},
+		{`mysql --password hunter2 db`, `mysql --password ` + Mask + ` db`},
+		{`docker run -e API_KEY=abc img`, `docker run -e API_KEY=` + Mask + ` img`},
+		{`curl -H "Authorization: Bearer abcdef123456"`, `curl -H "Authorization: Bearer ` + Mask + `"`},
+		{`--build-arg=NPM_TOKEN=abc123`, `--build-arg=NPM_TOKEN=` + Mask},
+		{`PASSWORD_FILE=/run/secrets/x TZ=UTC`, `PASSWORD_FILE=/run/secrets/x TZ=UTC`},
+		{`PASSWORD=$OTHER`, `PASSWORD=$OTHER`},
+		{`nothing here`, `nothing here`},
+	} {
+		if got := Redact(c[0]); got != c[1] {
+			t.Errorf("Redact(%q) = %q, want %q", c[0], got, c[1])
+		}
+		if again := Redact(Redact(c[0])); again != Redact(c[0]) {
+			t.Errorf("Redact twice of %q: %q", c[0], again)
+		}
+	}
+}
+
+// TestFindIsLinear feeds what makes careless searches quadratic.
+func TestFindIsLinear(t *testing.T) {
+	for _, unit := range []string{"sk-", "eyJ.", "://", "://a:", "-----BEGIN PRIVATE KEY", "a=", "password=", "ghp_", "--a ", `"`, "-----BEGIN RSA PRIVATE KEY-----\n"} {
+		text := strings.Repeat(unit, 1<<19/len(unit))
+		start := time.Now()
+		Find(text)
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("%q took %v", unit, took)
+		}
+	}
+}
+
+func FuzzRedact(f *testing.F) {
+	for _, token := range tokens {
+		f.Add("x=" + token)
+	}
+	f.Add(`PASSWORD="a\"b" --token 'x'`)
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, m := range Find(text) {
+			if m.Start < 0 || m.End > len(text) || m.Start >= m.End {
+				t.Fatalf("%v in %d bytes", m, len(text))
+			}
+		}
+		Redact(text)
+	})
+}
