@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aymanbagabas/go-udiff"
 
@@ -172,5 +173,36 @@ func roundTrip(t *testing.T, b *bench, plan *fixes.Plan, text string, moved []st
 	must(t, b.Undo(t.Context(), plan.ID, nil))
 	if b.read(t, "Dockerfile") != text {
 		t.Errorf("undone %q, want %q", b.read(t, "Dockerfile"), text)
+	}
+}
+
+// TestAdversarial plans to fix everything in files that were made to break
+// programs: no crash, and no plan that takes for ever.
+func TestAdversarial(t *testing.T) {
+	const dir = "../../../shared/corpus/adversarial/dockerfile"
+	paths, err := filepath.Glob(filepath.Join(dir, "*"))
+	must(t, err)
+	if len(paths) == 0 {
+		t.Skip("no corpus at ", dir)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		must(t, err)
+		if len(text) > 1<<20 {
+			continue // not read by the inventory either
+		}
+		dir := t.TempDir()
+		b := benchIn(dir, filepath.Join(dir, "secrets"), source.Checks())
+		b.write(t, "Dockerfile", string(text))
+		f := b.subject(t)
+		f.Bases = facts(f)
+		began := time.Now()
+		plan, err := b.Plan(t.Context(), f, b.request(f))
+		must(t, err)
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("%s: took %v", filepath.Base(path), took)
+		} else if took > time.Second {
+			t.Logf("%s: took %v for %d findings", filepath.Base(path), took, len(plan.Cures)+len(plan.Leaves))
+		}
 	}
 }

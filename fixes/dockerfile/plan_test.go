@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/containerd/errdefs"
 
@@ -111,6 +112,32 @@ func TestAFixMayNotBringInAnother(t *testing.T) {
 	}
 	if _, err := b.Apply(t.Context(), plan, nil); err == nil {
 		t.Error("a blocked plan was applied")
+	}
+}
+
+// Hundreds of problems are fixed in the time of a few, and one that cannot
+// be fixed does not keep the others from it.
+func TestManyProblems(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("FROM debian:12\n")
+	for n := range 400 {
+		fmt.Fprintf(&text, "EXPOSE 22 %d\n", 10000+n)
+		if n == 234 {
+			text.WriteString("#useless\n")
+		}
+	}
+	b := newBench(t, text.String())
+	b = benchIn(filepath.Dir(b.project), b.secrets, append(source.Checks(), suite...))
+	began := time.Now()
+	plan := b.plan(t, "expose-ssh", "useless")
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("took %v", took)
+	}
+	if len(plan.Cures) != 400 || strings.Contains(string(plan.Files[0].After), "EXPOSE 22") {
+		t.Fatalf("cured %d: %s", len(plan.Cures), plan.Blocked)
+	}
+	if notes := texts(plan.Notes); !strings.Contains(notes, "useless is left as it is") {
+		t.Errorf("notes %s", notes)
 	}
 }
 

@@ -76,17 +76,11 @@ func (m *Mechanic) prove(ctx context.Context, project *project, file *dockerfile
 	}
 	// Numbered twins are counted from the first, so that the last goes first.
 	slices.SortStableFunc(wishes, func(a, b *wish) int { return b.key.number() - a.key.number() })
-	for progress := true; progress; {
-		progress = false
-		for i := 0; i < len(wishes); i++ {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			if p.grant(wishes[i], values) {
-				progress = true
-				wishes = slices.Delete(wishes, i, i+1)
-				i--
-			}
+	// What failed is tried once more when something else has changed.
+	for before := len(wishes) + 1; len(wishes) < before; {
+		before = len(wishes)
+		if wishes, err = p.grantAll(ctx, wishes, values); err != nil {
+			return nil, err
 		}
 	}
 	for _, w := range wishes {
@@ -134,6 +128,86 @@ func (p *proof) decide(fix *checks.Fix, values checks.Values) error {
 	return nil
 }
 
+// grantAll grants what it can and returns the rest. Wishes are tried together
+// and divided where that fails, so that a file with thousands of problems is
+// not judged thousands of times.
+func (p *proof) grantAll(ctx context.Context, wishes []*wish, values checks.Values) ([]*wish, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	switch n := len(wishes); {
+	case n == 0:
+		return nil, nil
+	case n == 1:
+		if p.grant(wishes[0], values) {
+			return nil, nil
+		}
+		return wishes, nil
+	case n > few && p.grantTogether(wishes, values):
+		return nil, nil
+	default:
+		left, err := p.grantAll(ctx, wishes[:n/2], values)
+		if err != nil {
+			return nil, err
+		}
+		more, err := p.grantAll(ctx, wishes[n/2:], values)
+		return slices.Concat(left, more), err
+	}
+}
+
+// few is how many wishes are granted one by one: each then starts from
+// findings that know of the others, which gives the better patch.
+const few = 32
+
+// grantTogether tries all wishes in one step, and takes the result if it holds.
+func (p *proof) grantTogether(wishes []*wish, values checks.Values) bool {
+	var edits []checks.Edit
+	expected := maps.Clone(p.after.count)
+	for _, w := range wishes {
+		f, ok := p.after.findings[w.key]
+		if !ok {
+			return false
+		}
+		fix, err := choose(&f, w.fix)
+		if err != nil || fix == nil || p.decide(fix, values) != nil {
+			return false
+		}
+		more, err := fix.Edit(values)
+		if err != nil {
+			return false
+		}
+		edits = append(edits, more...)
+		expected[w.key.twins()]--
+	}
+	next, err := p.after.with(edits)
+	if err != nil {
+		return false
+	}
+	for k, n := range next.count {
+		if n > expected[k] {
+			return false
+		}
+	}
+	p.after = next
+	for _, w := range wishes {
+		p.took(w, w.finding)
+	}
+	return true
+}
+
+// took notes that the fix of w was taken.
+func (p *proof) took(w *wish, f checks.Finding) {
+	p.granted = append(p.granted, w.finding)
+	fix, err := choose(&f, w.fix)
+	if err != nil || fix == nil {
+		return
+	}
+	p.titles = append(p.titles, fix.Title)
+	if !fix.Caution.IsZero() && !slices.ContainsFunc(p.notes, func(n checks.Message) bool { return n.String() == fix.Caution.String() }) {
+		p.notes = append(p.notes, fix.Caution)
+	}
+}
+
 // grant tries one wish, and takes the result if it holds.
 func (p *proof) grant(w *wish, values checks.Values) bool {
 	check := w.key.check
@@ -166,12 +240,8 @@ func (p *proof) grant(w *wish, values checks.Values) bool {
 		w.why = checks.Msg("%s is left as it is: its fix would bring in %s", check, k.check)
 		return false
 	}
-	p.granted = append(p.granted, w.finding)
 	p.after = next
-	p.titles = append(p.titles, fix.Title)
-	if !fix.Caution.IsZero() && !slices.ContainsFunc(p.notes, func(n checks.Message) bool { return n.String() == fix.Caution.String() }) {
-		p.notes = append(p.notes, fix.Caution)
-	}
+	p.took(w, f)
 	return true
 }
 
