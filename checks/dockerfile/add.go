@@ -78,8 +78,8 @@ func onlyOfAdd(flags []Flag) bool {
 // plainFiles reports whether ADD does with all of sources what COPY would.
 func plainFiles(sources []string) bool {
 	for _, s := range sources {
-		if isRemote(s) || isArchive(s) || strings.Contains(s, "$") {
-			return false
+		if isRemote(s) || isArchive(s) || strings.Contains(s, "$") || strings.HasPrefix(s, "file:") || strings.HasPrefix(s, "multi:") {
+			return false // the last two are how history writes what a COPY did
 		}
 	}
 	return true

@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"bytes"
 	"strings"
 
 	"plimsoll/checks"
@@ -50,9 +51,13 @@ var aptRecommendsInstalled = check(checks.Check{
 
 // recommendsOff reports whether apt was configured not to recommend before in.
 func (f *File) recommendsOff(in *Instruction) bool {
+	const setting = "Install-Recommends"
+	if !bytes.Contains(f.Source, []byte(setting)) || !f.ordinary() {
+		return false
+	}
 	for _, s := range in.Stage.Chain() {
 		for _, other := range s.Instructions {
-			if other.Line <= in.Line && f.mentions(other, "Install-Recommends") {
+			if other.Line <= in.Line && f.mentions(other, setting) {
 				return true
 			}
 		}

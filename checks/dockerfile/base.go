@@ -114,7 +114,10 @@ var baseImageNotMinimal = check(checks.Check{
 // certain, whatever the build sets.
 func (f *File) eachBase(visit func(*Stage, reference)) {
 	for _, s := range f.Stages {
-		if s.External() && s.Certain {
+		// A registry or folder may be a variable without taking anything away
+		// from what is known of the tag.
+		last := s.Base.Text[strings.LastIndexByte(s.Base.Text, '/')+1:]
+		if s.External() && (s.Certain || !strings.Contains(last, "$")) {
 			visit(s, parseReference(s.Image))
 		}
 	}

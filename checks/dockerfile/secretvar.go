@@ -46,5 +46,5 @@ func mayBeSecret(in *Instruction, p Pair) bool {
 	case strings.Contains(value, "$"):
 		return true
 	}
-	return secret.Literal(value)
+	return secret.Variable(p.Name, value)
 }

@@ -29,7 +29,7 @@ func isFingerprint(name, value string) bool {
 }
 
 var systemPath = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^/(?:app|config|data|etc|home|mnt|opt|root|run|secrets?|srv|tmp|usr|var)(?:/[\w.@-]+)+/?$`)
+	return regexp.MustCompile(`^/(?:app|certs|config|credentials|data|etc|home|keys|mnt|opt|root|run|secrets?|srv|tmp|usr|var)(?:/[\w.@-]+)+/?$`)
 })
 
 // isPath reports whether value names a file rather than being a secret.
