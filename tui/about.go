@@ -98,12 +98,17 @@ func (m *Model) printErrors(p *printer, s *subject) {
 // printOverview tells how things stand as a whole.
 func (m *Model) printOverview(p *printer, r subjectRow) {
 	t := &m.theme
-	if m.world.disconnected() {
-		m.printNoEngine(p)
-		p.blank()
-	}
 	p.text(t.strong, m.selectedName())
 	p.text(t.dim, m.N(checks.Msg("%d subject"), checks.Msg("%d subjects"), r.number))
+	if r.kind == "" && m.world.scores.judged > 0 {
+		score := m.world.scores.all
+		p.hanging("", m.scoreInk(score), fmt.Sprintf("%d/100 ", points(score)), m.T("posture; S shows how it is computed"))
+	}
+	p.heading(m.T("First steps"))
+	for _, key := range []string{"enter", "/", "f", "S", "?"} {
+		b := m.bound(key)
+		p.hanging("", t.key, fit(key, 6), m.told(b.does))
+	}
 }
 
 // noFindings fills the middle pane when there is nothing in it.

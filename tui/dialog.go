@@ -262,9 +262,12 @@ func (m *Model) box(p *placement) []string {
 				continue
 			}
 			l.gap(inner - (r.Min.X - p.body.Min.X))
-			look := t.button
-			if p.sheet.buttons[i].off {
+			look := t.buttonOther
+			switch {
+			case p.sheet.buttons[i].off:
 				look = t.buttonOff
+			case i == 0:
+				look = t.button
 			}
 			l.add(look, p.sheet.buttons[i].text())
 		}

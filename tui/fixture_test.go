@@ -275,7 +275,7 @@ func (f *fakeFixer) Undo(_ context.Context, id string, progress func(fixes.Progr
 func (f *fakeFixer) Interrupted(context.Context) ([]ledger.Entry, error) { return f.interrupted, nil }
 
 func (f *fakeFixer) Recover(_ context.Context, id string, finish bool, _ func(fixes.Progress)) error {
-	f.recovered = append(f.recovered, fmt.Sprint(id, finish))
+	f.recovered = append(f.recovered, fmt.Sprintf("%s %t", id, finish))
 	return nil
 }
 

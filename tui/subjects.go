@@ -7,6 +7,7 @@ import (
 
 	"plimsoll/checks"
 	"plimsoll/checks/inventory"
+	"plimsoll/checks/terminal"
 )
 
 // A subjectRow is a row of the left pane: everything, a kind, or one subject.
@@ -162,49 +163,95 @@ func (m *Model) findSubject(rows []subjectRow) int {
 	return min(m.subjects.cursor, len(rows)-1)
 }
 
+// Where there is room, rows show more than a name and a number.
+const (
+	roomForTallies = 56 // findings by severity
+	roomForImages  = 72 // the image of a container
+)
+
 // drawSubject draws one row of the left pane.
 func (m *Model) drawSubject(r subjectRow, selected bool) string {
 	t := &m.theme
 	l := newLine(m.subjects.w, m.rowBase(selected, subjectsPane))
 	m.cursorMark(l, selected, subjectsPane)
 	tally := m.tally(r)
-	switch {
-	case r.subject == nil:
-		name, ink := m.T("Everything"), t.strong
-		if r.kind != "" {
-			name, ink = m.kind(r.kind), t.title
-		}
-		l.add(ink, name)
-		if r.number > 0 {
-			l.add(t.dim, fmt.Sprintf(" %d", r.number))
-		} else if r.kind != "" {
-			l.add(t.dim, " "+m.emptyKind(r.kind))
-		}
-	default:
-		l.add("", " ")
-		m.severityMark(l, r.counts.worst(), r.subject)
-		l.add("", " ")
-		room := max(4, l.room-cells(tally)-1)
-		state, stateInk := m.state(r.subject)
-		nameRoom := room
-		if state != "" && room-cells(state)-1 >= 12 {
-			nameRoom = room - cells(state) - 1
-		} else if len(state) > 0 && room >= 12 {
-			state = shortState(r.subject.Status.State)
-			nameRoom = room - cells(state) - 1
-		} else {
-			state = ""
-		}
-		name := shorten(r.subject.name, nameRoom, r.kind)
-		l.add("", name)
-		if state != "" {
-			l.add("", " ")
-			l.add(stateInk, state)
-		}
+	right, wide := cells(tally), l.room >= roomForTallies
+	if wide {
+		tally = strings.Repeat(" ", max(0, 5-right)) + tally
+		right = cells(tally) + talliesWidth
 	}
-	l.gap(cells(tally))
+	if r.subject == nil {
+		m.drawHeading(l, r)
+	} else {
+		m.drawName(l, r, right)
+	}
+	l.gap(right)
+	if wide {
+		m.addTallies(l, r.counts)
+	}
 	l.add(t.dim, tally)
 	return l.end()
+}
+
+// drawHeading draws what the row of a kind, or of everything, is called.
+func (m *Model) drawHeading(l *line, r subjectRow) {
+	t := &m.theme
+	name, ink := m.T("Everything"), t.strong
+	if r.kind != "" {
+		name, ink = m.kind(r.kind), t.title
+	}
+	l.add(ink, name)
+	switch {
+	case r.number > 0:
+		l.add(t.dim, fmt.Sprintf(" %d", r.number))
+	case r.kind != "":
+		l.add(t.dim, " "+m.emptyKind(r.kind))
+	}
+}
+
+// drawName draws the name of a subject and, as far as there is room, its state
+// and what it was made from.
+func (m *Model) drawName(l *line, r subjectRow, right int) {
+	t := &m.theme
+	l.add("", " ")
+	m.severityMark(l, r.counts.worst(), r.subject)
+	l.add("", " ")
+	room := max(4, l.room-right-1)
+	state, stateInk := m.state(r.subject)
+	switch short := shortState(r.subject.Status.State); {
+	case state == "", room < 12:
+		state = ""
+	case room-cells(state)-1 < min(12, cells(r.subject.name)):
+		state = short
+	}
+	if state != "" {
+		room -= cells(state) + 1
+	}
+	name := shorten(r.subject.name, room, r.kind)
+	l.add("", name)
+	if state != "" {
+		l.add("", " ")
+		l.add(stateInk, state)
+	}
+	if from := terminal.Line(r.subject.Status.Image); from != "" && m.subjects.w >= roomForImages {
+		if left := room - cells(name) - 2; left > 8 {
+			l.add(t.dim, "  "+fit(from, min(left, cells(from))))
+		}
+	}
+}
+
+// talliesWidth is the width of the findings by severity: five columns.
+const talliesWidth = 5 * 6
+
+// addTallies draws the findings by severity in columns.
+func (m *Model) addTallies(l *line, c counts) {
+	for _, s := range checks.Severities {
+		text := "      "
+		if c[s] > 0 {
+			text = fit(fmt.Sprintf("%s%s %d", symbols[s], m.letter(s), c[s]), len(text))
+		}
+		l.add(m.theme.severity[s], text)
+	}
 }
 
 // tally is the number of findings at the right of a row.

@@ -11,17 +11,19 @@ import (
 
 // A theme is what things look like, by what they mean.
 type theme struct {
-	text, strong, dim, faint ink
-	accent, title            ink
-	good, bad, warn          ink
-	added, removed, hunk     ink
-	code, link               ink
-	border, borderFocus      ink
-	selected, selectedBlur   ink // backgrounds
-	badge, badgeWarn         ink
-	key, button, buttonOff   ink
-	field, fieldFocus        ink
-	severity                 [checks.Critical + 1]ink
+	strong, dim, faint     ink
+	accent, title          ink
+	good, bad, warn        ink
+	added, removed, hunk   ink
+	code, link             ink
+	border, borderFocus    ink
+	selected, selectedBlur ink // backgrounds
+	badge, badgeWarn       ink
+	key                    ink
+	button, buttonOther    ink // the first of a dialog, and the others
+	buttonOff              ink
+	field, fieldFocus      ink
+	severity               [checks.Critical + 1]ink
 }
 
 // newTheme returns the theme for a dark or a light background. The terminal's
@@ -60,8 +62,9 @@ func newTheme(dark bool) theme {
 		border: fg(pale), borderFocus: fg(accent),
 		selected: back(mark), selectedBlur: back(markBlur),
 		badge: on(paper, accent), badgeWarn: on(paper, yellow),
-		key: bold(accent), button: on(paper, accent), buttonOff: newInk(ansi.Style{}.ForegroundColor(grey).BackgroundColor(markBlur)),
-		field: back(fieldBg), fieldFocus: newInk(ansi.Style{}.BackgroundColor(mark).Underline(true)),
+		key: bold(accent), button: on(paper, accent), buttonOther: newInk(ansi.Style{}.ForegroundColor(accent).BackgroundColor(markBlur)),
+		buttonOff: newInk(ansi.Style{}.ForegroundColor(pale).BackgroundColor(markBlur)),
+		field:     back(fieldBg), fieldFocus: newInk(ansi.Style{}.BackgroundColor(mark).Underline(true)),
 	}
 	t.severity[checks.Critical] = bold(red)
 	t.severity[checks.High] = bold(orange)
