@@ -25,7 +25,8 @@ var secretFileCopied = check(checks.Check{
 			if !ok {
 				continue
 			}
-			finding := f.finding(in, source, checks.Msg("%s puts %s, %s, into the image, where everyone who has it can read it", in.Keyword, source, kind))
+			finding := f.finding(in, source, checks.Msg("%s puts %s into the image, where everyone who has it can read it", in.Keyword, source))
+			finding.Evidence = append(finding.Evidence, checks.Evidence{Source: source, Detail: kind})
 			finding.Fixes = f.dropFix(in, sources, i, tools)
 			report(finding)
 		}
