@@ -53,17 +53,10 @@ func (t *transaction) proof(now *api.InspectResponse) []checks.Message {
 	var proof []checks.Message
 	say := func(m checks.Message) { proof = append(proof, m) }
 	was, is := created(old), created(now)
-	var same []string
-	for _, part := range []struct{ prefix, name string }{
-		{"Config.Env", "environment"}, {"Mounts[", "mounts"}, {"Networks[", "networks and aliases"},
-		{"Config.Labels", "labels"}, {"HostConfig.PortBindings", "ports"}, {"HostConfig.RestartPolicy", "restart policy"},
-	} {
+	for _, part := range parts {
 		if equalPart(was, is, part.prefix) {
-			same = append(same, part.name)
+			say(part.same)
 		}
-	}
-	if len(same) > 0 {
-		say(checks.Msg("equal by inspection: %s", strings.Join(same, ", ")))
 	}
 	if now.Image != old.Image {
 		say(checks.Msg("it runs the image %s instead of %s", shortImage(now.Image), shortImage(old.Image)))
@@ -88,6 +81,19 @@ func (t *transaction) proof(now *api.InspectResponse) []checks.Message {
 		say(checks.Msg("the engine says: %s", clean(w)))
 	}
 	return proof
+}
+
+// parts are what people fear to lose.
+var parts = []struct {
+	prefix string // of fields
+	same   checks.Message
+}{
+	{"Config.Env", checks.Msg("the environment is the same")},
+	{"Mounts[", checks.Msg("the mounts and volumes are the same")},
+	{"Networks[", checks.Msg("networks, addresses and aliases are the same")},
+	{"Config.Labels", checks.Msg("the labels are the same")},
+	{"HostConfig.PortBindings", checks.Msg("the published ports are the same")},
+	{"HostConfig.RestartPolicy", checks.Msg("the restart policy is the same")},
 }
 
 func equalPart(a, b view, prefix string) bool {
