@@ -27,11 +27,12 @@ var remoteScriptPiped = check(checks.Check{
 			if !ok {
 				continue
 			}
-			finding := f.findingAt(in, p.start, p.end, in.Stage.label()+"/"+d.address(),
-				checks.Msg("%s is executed by %s as it arrives: nobody can know what ran", d.address(), d.shell.program()))
+			start := p.start
 			if !d.get.exact {
-				finding = f.finding(in, finding.Key, finding.Message)
+				start = -1
 			}
+			finding := f.findingAt(in, start, p.end, in.Stage.label()+"/"+d.address(),
+				checks.Msg("%s is executed by %s as it arrives: nobody can know what ran", d.address(), d.shell.program()))
 			finding.Fixes = f.verifyFix(in, p, d)
 			report(finding)
 		}

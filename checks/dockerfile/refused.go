@@ -1,6 +1,10 @@
 package dockerfile
 
-import "plimsoll/checks"
+import (
+	"strings"
+
+	"plimsoll/checks"
+)
 
 var instructionUnknown = check(checks.Check{
 	ID:       "instruction-unknown",
@@ -13,7 +17,7 @@ var instructionUnknown = check(checks.Check{
 	// is too: see [File.Incomplete].
 	if r := f.Refusal; r != nil && r.Instruction != "" {
 		report(checks.Finding{
-			Line: r.Line, EndLine: r.Line, Key: r.Instruction,
+			Line: r.Line, EndLine: r.Line, Key: strings.ToUpper(r.Instruction),
 			Message:  checks.Msg("%s is not an instruction, so nothing can be built from this file", r.Instruction),
 			Evidence: []checks.Evidence{{Source: "BuildKit", Detail: r.Reason}},
 		})

@@ -29,7 +29,6 @@ var sudoUsed = check(checks.Check{
 		first := used[0]
 		finding := f.findingAt(in, first.words[first.sudo].start, first.words[first.sudo].end, in.Stage.label()+"/"+first.program(),
 			checks.Msg("RUN calls sudo for %s: a build step is root or it is not", first.program()))
-		finding.Line = in.Line + max(0, finding.Line-in.Line)
 		finding.Fixes = f.sudoFix(in, used)
 		report(finding)
 	}

@@ -125,6 +125,8 @@ func (f *File) resolveUser(in *Instruction) user {
 	// only if the base image does not set it, and nobody gives it.
 	name := variableName(in.Args.String)
 	switch {
+	case u.name != "":
+		u.known = true // a default within the word: ${U:-root}
 	case f.declaredAbove(in, name):
 		u.unset, u.known = name, true
 	case f.declaredGlobally(name):
