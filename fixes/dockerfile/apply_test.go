@@ -101,22 +101,6 @@ func TestApplyPutsEverythingBack(t *testing.T) {
 	b.apply(t)
 }
 
-func TestReadOnlyDirectory(t *testing.T) {
-	b := newBench(t, plain)
-	early := b.plan(t)
-	must(t, os.Chmod(b.project, 0o555))
-	t.Cleanup(func() { os.Chmod(b.project, 0o755) })
-	if os.Geteuid() == 0 {
-		t.Skip("root may write everywhere")
-	}
-	if plan := b.plan(t); !strings.Contains(plan.Blocked.String(), "cannot be written") {
-		t.Errorf("blocked %q", plan.Blocked)
-	}
-	if _, err := b.Apply(t.Context(), early, nil); !errors.Is(err, os.ErrPermission) {
-		t.Errorf("error %v", err)
-	}
-}
-
 func TestUndoOnlyWhatIsStillThere(t *testing.T) {
 	b := newBench(t, plain)
 	plan, _ := b.apply(t, "latest", "ignore")

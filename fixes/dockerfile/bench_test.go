@@ -20,6 +20,9 @@ import (
 // canary must be in no file but the one it starts in and the private one.
 const canary = "c4nary-value-nobody-may-see"
 
+// plain has three problems of suite: latest, root and ignore.
+const plain = "FROM debian:latest\nRUN true\n"
+
 // suite is a small set of checks whose fixes show every way to end well or
 // badly. The real ones are tried on a corpus.
 var suite = []*checks.Check{

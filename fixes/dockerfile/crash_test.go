@@ -251,16 +251,40 @@ func TestInverseOfAnotherDirectoryIsRefused(t *testing.T) {
 	}
 }
 
+// mounted returns a bench whose project is a small file system of its own.
+func mounted(t *testing.T) (b *bench, mount func(options string)) {
+	dir := t.TempDir()
+	project := filepath.Join(dir, "project")
+	must(t, os.Mkdir(project, 0o755))
+	mount = func(options string) {
+		if out, err := exec.Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", project).CombinedOutput(); err != nil {
+			t.Skipf("no file system to mount: %v %s", err, out)
+		}
+	}
+	mount("size=64k")
+	t.Cleanup(func() { _ = exec.Command("umount", project).Run() })
+	return openBench(dir), mount
+}
+
+func TestReadOnlyDirectory(t *testing.T) {
+	b, mount := mounted(t)
+	b.write(t, "Dockerfile", plain)
+	early := b.plan(t)
+	mount("remount,ro")
+	if plan := b.plan(t); !strings.Contains(plan.Blocked.String(), "cannot be written") {
+		t.Errorf("blocked %q", plan.Blocked)
+	}
+	if _, err := b.Apply(t.Context(), early, nil); !errors.Is(err, syscall.EROFS) || errors.Is(err, fixes.ErrBroken) {
+		t.Errorf("error %v", err)
+	}
+	if b.read(t, "Dockerfile") != plain {
+		t.Error("changed")
+	}
+}
+
 // On a full disk the old file stays whole, and nothing is left beside it.
 func TestDiskFull(t *testing.T) {
-	dir := t.TempDir()
-	mount := filepath.Join(dir, "project")
-	must(t, os.Mkdir(mount, 0o755))
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount).CombinedOutput(); err != nil {
-		t.Skipf("no small file system to fill: %v %s", err, out)
-	}
-	t.Cleanup(func() { exec.Command("umount", mount).Run() })
-	b := openBench(dir)
+	b, _ := mounted(t)
 	text := plain + "# " + strings.Repeat("x", 20_000) + "\n"
 	b.write(t, "Dockerfile", text)
 	plan := b.plan(t)

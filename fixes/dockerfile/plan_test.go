@@ -20,8 +20,6 @@ import (
 	"plimsoll/fixes/dockerfile"
 )
 
-const plain = "FROM debian:latest\nRUN true\n"
-
 func TestPlan(t *testing.T) {
 	b := newBench(t, plain)
 	plan := b.plan(t)

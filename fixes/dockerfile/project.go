@@ -221,6 +221,10 @@ func sum(data []byte) string {
 
 // discard removes a temporary file, if it is there.
 func (p *project) discard(temp string) error {
+	// On a file system that is read-only, removing nothing is an error too.
+	if _, err := p.root.Lstat(temp); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err := p.root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

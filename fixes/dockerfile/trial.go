@@ -1,0 +1,195 @@
+package dockerfile
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"plimsoll/checks"
+	"plimsoll/checks/dockerfile"
+)
+
+// A trial is the project as it would be after some edits, judged.
+type trial struct {
+	mechanic *Mechanic
+	project  *project
+	file     *dockerfile.File
+	drafts   map[string]*draft // by Edit.Path
+	findings map[key]checks.Finding
+	count    map[key]int // of findings by key.twins
+}
+
+// A key identifies a finding within its file.
+type key struct{ check, key string }
+
+func keyOf(f *checks.Finding) key { return key{f.Check.ID, f.Key} }
+
+// Findings that nothing but their order tells apart have keys with a number,
+// "curl#2" after "curl", which changes when one before it is cured. So they
+// are compared by how many there are.
+var numbered = regexp.MustCompile(`#([0-9]{1,6})$`)
+
+// twins returns the key without its number.
+func (k key) twins() key { return key{k.check, numbered.ReplaceAllString(k.key, "")} }
+
+// number returns the number of k among its twins.
+func (k key) number() int {
+	m := numbered.FindStringSubmatch(k.key)
+	if m == nil {
+		return 1
+	}
+	n, _ := strconv.Atoi(m[1]) // digits, by the expression
+	return n
+}
+
+func (m *Mechanic) newTrial(project *project, file *dockerfile.File) (*trial, error) {
+	t := &trial{mechanic: m, project: project, file: file, drafts: map[string]*draft{"": newDraft(file.Source, true)}}
+	return t, t.judge()
+}
+
+// judge runs every check by itself, so that none is hidden by another that
+// covers it and would come into view when that one is cured.
+func (t *trial) judge() error {
+	t.findings, t.count = map[key]checks.Finding{}, map[key]int{}
+	for _, c := range t.mechanic.o.Checks {
+		report := checks.Run(t.file, []*checks.Check{c}, &checks.Policy{Profile: checks.All})
+		if err := errors.Join(report.Errors...); err != nil {
+			return err
+		}
+		for _, f := range report.Findings {
+			if _, known := t.findings[keyOf(&f)]; !known {
+				t.findings[keyOf(&f)] = f
+				t.count[keyOf(&f).twins()]++
+			}
+		}
+	}
+	return nil
+}
+
+// twin returns the last finding that differs from k by its number only.
+func (t *trial) twin(k key) (last checks.Finding, ok bool) {
+	for other, f := range t.findings {
+		if other.twins() == k.twins() && (!ok || other.number() > keyOf(&last).number()) {
+			last, ok = f, true
+		}
+	}
+	return last, ok
+}
+
+// worse returns a problem that t has and before had not, or had less often.
+func (t *trial) worse(before *trial) (key, bool) {
+	var out []key
+	for k, n := range t.count {
+		if n > before.count[k] {
+			out = append(out, k)
+		}
+	}
+	if len(out) == 0 {
+		return key{}, false
+	}
+	return slices.MinFunc(out, func(a, b key) int {
+		return cmp.Or(strings.Compare(a.check, b.check), strings.Compare(a.key, b.key))
+	}), true
+}
+
+// visible returns the findings that the user's policy shows.
+func (t *trial) visible() []checks.Finding {
+	return checks.Run(t.file, t.mechanic.o.Checks, t.mechanic.o.Policy).Findings
+}
+
+// with returns the trial after more edits, parsed and judged again with the
+// same facts about base images.
+func (t *trial) with(edits []checks.Edit) (*trial, error) {
+	byPath := map[string][]checks.Edit{}
+	for _, e := range edits {
+		path := e.Path
+		if path != "" {
+			path = filepath.Clean(path)
+		}
+		if own := ignoreName(t.file); path == ".dockerignore" && slices.Contains(t.file.Context.Names, own) {
+			path = own
+		}
+		byPath[path] = append(byPath[path], e)
+	}
+	next := &trial{mechanic: t.mechanic, project: t.project, drafts: maps.Clone(t.drafts)}
+	for path, edits := range byPath {
+		d, ok := next.drafts[path]
+		if !ok {
+			data, id, err := t.project.read(path)
+			if err != nil {
+				return nil, err
+			}
+			d = newDraft(data, id.Exists)
+		}
+		d, err := d.with(edits)
+		if err != nil {
+			return nil, err
+		}
+		next.drafts[path] = d
+	}
+	next.file = parse(t.file, next.drafts[""].bytes(), func(path string) ([]byte, bool) {
+		d, ok := next.drafts[path]
+		if !ok {
+			return nil, false
+		}
+		return d.bytes(), true
+	})
+	if next.file.Refusal != nil {
+		return nil, next.file.Refusal
+	}
+	return next, next.judge()
+}
+
+// parse returns old with other text and the same facts from outside. changed
+// returns the content of a file beside it, if that is another one too.
+func parse(old *dockerfile.File, source []byte, changed func(path string) ([]byte, bool)) *dockerfile.File {
+	file := dockerfile.Parse(old.Path, old.Name, source)
+	file.Bases, file.Context = carried(old.Bases, file.BaseImages()), old.Context
+	own := ignoreName(old)
+	for _, path := range []string{own, ".dockerignore"} {
+		if data, ok := changed(path); ok {
+			file.Context.Ignore = data
+			if !slices.Contains(file.Context.Names, path) {
+				file.Context.Names = append(slices.Clone(file.Context.Names), path)
+			}
+			break
+		}
+		if slices.Contains(file.Context.Names, own) {
+			break
+		}
+	}
+	return file
+}
+
+// carried returns bases with what is known under another reference added for
+// those references that name the same image, by its digest or one of its tags:
+// a pinned image is still the one that was inspected.
+func carried(bases map[string]dockerfile.Base, references []string) map[string]dockerfile.Base {
+	out := bases
+	for _, reference := range references {
+		if _, known := bases[reference]; known {
+			continue
+		}
+		tag, digest, pinned := strings.Cut(reference, "@")
+		for _, old := range slices.Sorted(maps.Keys(bases)) {
+			base := bases[old]
+			if pinned && digest == base.Digest || !pinned && slices.Contains(base.Tags, tag) {
+				if len(out) == len(bases) {
+					out = maps.Clone(bases)
+				}
+				out[reference] = base
+				break
+			}
+		}
+	}
+	return out
+}
+
+// ignoreName returns the name of the ignore list that is for file alone. It
+// wins over .dockerignore.
+func ignoreName(file *dockerfile.File) string { return filepath.Base(file.Path) + ".dockerignore" }
