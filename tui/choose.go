@@ -35,13 +35,13 @@ const (
 	besideFile
 )
 
-// newChooser offers every fix of s, ticked but where something may break, and
-// the options of its kind, not ticked.
+// newChooser offers every fix of s, ticked, and the options of its kind, not
+// ticked. The preview, the proof and undo are there for what may break.
 func newChooser(c *crew, s *subject) *chooser {
 	d := &chooser{crew: c, subject: s}
 	for i := range s.Report.Findings {
 		if f := &s.Report.Findings[i]; f.Fixable() {
-			d.items = append(d.items, chosen{finding: f, on: f.Fixes[0].Safe || f.Fixes[0].Caution.IsZero()})
+			d.items = append(d.items, chosen{finding: f, on: true})
 		}
 	}
 	switch s.Ref.Kind {

@@ -8,11 +8,10 @@ import (
 
 // A detail is the right pane: text with its own scroll position.
 type detail struct {
-	shown  detailKey
-	text   []string
-	top    int
-	w, h   int
-	height int
+	shown detailKey
+	text  []string
+	top   int
+	w, h  int
 }
 
 // A detailKey is everything that the text depends on.

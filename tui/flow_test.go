@@ -194,7 +194,7 @@ func TestAlternativesAndBeside(t *testing.T) {
 	f := &fakeFixer{}
 	m := shop(t, f)
 	choose(t, m, "Dockerfile")
-	press(m, "F", "down", "right", "space", "end", "space", "enter")
+	press(m, "F", "down", "right", "end", "space", "enter")
 	r := f.requests[0]
 	if !r.Beside || len(r.Findings) != 3 {
 		t.Fatalf("request = %+v", r)

@@ -158,14 +158,15 @@ func (f *form) request(r fixes.Request) fixes.Request {
 // print draws the form. It returns where typed text goes on, or nil.
 func (f *form) print(p *printer) (cursor *image.Point) {
 	t := &p.theme
+	column := 8
+	for i := range f.entries {
+		column = max(column, cells(f.entries[i].label(p.ui)))
+	}
+	column = min(column, p.room()*3/5)
 	for i := range f.entries {
 		e := &f.entries[i]
 		focus := f.at == i+1
-		label := p.say(e.choice.Label)
-		if e.alternatives != nil {
-			label = p.T("fix")
-		}
-		label = fit(label, min(28, max(8, p.room()/3)))
+		label := fit(e.label(p.ui), column)
 		l := newLine(p.room(), "")
 		mark, look := "  ", t.field
 		if focus {
@@ -196,6 +197,14 @@ func (f *form) print(p *printer) (cursor *image.Point) {
 		p.hanging(t.bad, t.bad, "✗ ", f.problem)
 	}
 	return cursor
+}
+
+// label is what an entry decides.
+func (e *formEntry) label(u *ui) string {
+	if e.alternatives != nil {
+		return u.T("fix")
+	}
+	return u.say(e.choice.Label)
 }
 
 // value is what an option is called.

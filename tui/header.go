@@ -72,15 +72,9 @@ func (m *Model) scoreInk(score float64) ink {
 func (m *Model) addCounts(l *line, short bool, room int) {
 	c := m.subjectCounts()
 	for _, s := range checks.Severities {
-		text := fmt.Sprintf("%s%s %d", symbols[s], m.letter(s), c[s])
+		text := fmt.Sprintf("%s%s %d %s  ", symbols[s], m.letter(s), c[s], m.severity(s))
 		if short {
-			text = fmt.Sprintf("%s%d", m.letter(s), c[s])
-		} else {
-			text = fmt.Sprintf("%s%s %d %s", symbols[s], m.letter(s), c[s], m.severity(s))
-		}
-		text += strings.Repeat(" ", 2)
-		if short {
-			text = text[:len(text)-1]
+			text = fmt.Sprintf("%s%d ", m.letter(s), c[s])
 		}
 		if room < cells(text) {
 			return

@@ -3,6 +3,9 @@ package tui
 import (
 	"fmt"
 	"image"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"plimsoll/checks"
 	"plimsoll/fixes"
@@ -133,10 +136,20 @@ func (p *printer) diffLine(line fixes.Line) {
 	case '-':
 		look, number = t.removed, line.Old
 	}
-	l := newLine(p.room(), "")
-	l.add(t.dim, fmt.Sprintf("%4d ", number))
-	l.add(look, string(rune(line.Kind))+" "+line.Text)
-	p.raw(l.end(), p.room())
+	parts := []string{line.Text}
+	if line.Kind != ' ' { // nothing of what changes may be out of sight
+		parts = strings.Split(ansi.Hardwrap(line.Text, max(4, p.room()-7), true), "\n")
+	}
+	for i, part := range parts {
+		l := newLine(p.room(), "")
+		if i == 0 {
+			l.add(t.dim, fmt.Sprintf("%4d ", number))
+		} else {
+			l.add("", "     ")
+		}
+		l.add(look, string(rune(line.Kind))+" "+part)
+		p.raw(l.end(), p.room())
+	}
 	if line.Kind == '-' {
 		return // the reason is with what takes its place
 	}

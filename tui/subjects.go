@@ -16,7 +16,6 @@ type subjectRow struct {
 	subject *subject    // nil for everything and for kinds
 	counts  counts
 	number  int // of subjects below
-	score   float64
 }
 
 // ref returns what the row is, across updates.

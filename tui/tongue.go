@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -41,12 +42,22 @@ func (t *tongue) N(one, many checks.Message, n int) string {
 	return fmt.Sprintf(t.format(many.Format), n)
 }
 
-// say returns a message from elsewhere, safe to show.
+// say returns a message from elsewhere, safe to show. Secrets are looked for in
+// its arguments only: its format is ours, and may speak of secrets.
 func (t *tongue) say(m checks.Message) string {
 	if m.IsZero() {
 		return ""
 	}
-	return terminal.Line(secret.Redact(m.In(t.format)))
+	args := slices.Clone(m.Args)
+	for i, a := range args {
+		switch a := a.(type) {
+		case string:
+			args[i] = plain(a)
+		case error, fmt.Stringer:
+			args[i] = plain(fmt.Sprint(a))
+		}
+	}
+	return terminal.Line(checks.Message{Format: m.Format, Args: args}.In(t.format))
 }
 
 // told is say for messages that were cleaned where they arose.
