@@ -249,5 +249,10 @@ func (f *File) continuation(in *Instruction, at int) (indent string, last bool) 
 		return "", last
 	}
 	line := string(f.Source[start:at])
+	for l := range strings.Lines(string(f.Source[in.Start:at])) {
+		if trimmed := strings.TrimLeft(l, " \t"); strings.HasPrefix(trimmed, "&&") && trimmed != l {
+			line = l // as the other commands of the list are
+		}
+	}
 	return line[:len(line)-len(strings.TrimLeft(line, " \t"))], last
 }
