@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -194,15 +193,6 @@ func everything(f *File) checks.Report {
 		}
 	}
 	return report
-}
-
-func ids(r checks.Report) []string {
-	var out []string
-	for _, f := range r.Findings {
-		out = append(out, f.Check.ID+" "+f.Key)
-	}
-	slices.Sort(out)
-	return out
 }
 
 // provenFix applies all fixes to f and holds the promises of a fix: the result

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"plimsoll/checks"
+	"plimsoll/checks/secret"
+	"plimsoll/checks/terminal"
 )
 
 // A File is a Dockerfile that was read. Facts from outside (Bases, Context)
@@ -94,9 +96,12 @@ type Refusal struct {
 	Instruction string // the keyword that is not one, if that is the reason
 }
 
+// Error returns the reason in a form that is fit to be shown: it may repeat
+// bytes of the file.
 func (r *Refusal) Error() string {
+	reason := terminal.Line(secret.Redact(r.Reason))
 	if r.Line == 0 {
-		return r.Reason
+		return reason
 	}
-	return fmt.Sprintf("line %d: %s", r.Line, r.Reason)
+	return fmt.Sprintf("line %d: %s", r.Line, reason)
 }

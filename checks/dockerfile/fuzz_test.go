@@ -44,5 +44,6 @@ func FuzzFix(f *testing.F) {
 			file.Context = Context{Known: true, Names: []string{"package.json", "Cargo.toml"}}
 		}
 		provenFix(t, "fuzz", file, true)
+		provenFix(t, "fuzz", file, false)
 	})
 }

@@ -10,7 +10,7 @@ const sensitive = " password passwd passphrase pass pwd pword psw secret secrets
 
 // qualifiers mark, after the last sensitive word, a name as that of something
 // that is about a secret but not one: PASSWORD_FILE, KEY_ID, TOKEN_URL.
-const qualifiers = " file files path dir url uri endpoint id ids name names version ttl timeout expiry expires expiration lifetime length size type method mode scheme realm provider algorithm alg prefix suffix enabled enable disabled required host hostname port user username domain audience issuer server service servers policy count limit header headers field format fingerprint map "
+const qualifiers = " file files path dir url uri endpoint id ids name names version ttl timeout expiry expires expiration lifetime length size type method mode scheme realm provider algorithm alg prefix suffix enabled enable disabled required host hostname port user username domain audience issuer server service servers policy count limit header headers field format fingerprint map config conf store helper helpers "
 
 // public words mark a name as harmless wherever they stand.
 const public = " public pub "
