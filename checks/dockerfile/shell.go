@@ -32,14 +32,6 @@ type command struct {
 	nested bool // inside of a string, a substitution or a function
 }
 
-// A shellWord is a word after removal of quotes. Where it holds expansions it
-// is as written and not literal.
-type shellWord struct {
-	text       string
-	literal    bool
-	start, end int // bytes of the source, -1 when unknown
-}
-
 // A pipe is a | b | c.
 type pipe struct {
 	parts      []*command // nil for what is not a simple command
@@ -327,50 +319,6 @@ func (w *walker) plainList() bool {
 	return true
 }
 
-func shellWordOf(w *syntax.Word, t Text) shellWord {
-	start, end := int(w.Pos().Offset()), int(w.End().Offset())
-	out := shellWord{literal: true}
-	out.start, out.end = t.Range(start, end)
-	var b strings.Builder
-	for _, part := range w.Parts {
-		switch part := part.(type) {
-		case *syntax.Lit:
-			unescape(&b, part.Value, false)
-		case *syntax.SglQuoted:
-			b.WriteString(part.Value)
-			out.literal = out.literal && !part.Dollar
-		case *syntax.DblQuoted:
-			for _, inner := range part.Parts {
-				if lit, ok := inner.(*syntax.Lit); ok {
-					unescape(&b, lit.Value, true)
-				} else {
-					out.literal = false
-				}
-			}
-		default:
-			out.literal = false
-		}
-	}
-	out.text = b.String()
-	if !out.literal {
-		out.text = t.String[start:end]
-	}
-	return out
-}
-
-// unescape writes s without its backslashes.
-func unescape(b *strings.Builder, s string, quoted bool) {
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) && (!quoted || strings.IndexByte("$`\"\\\n", s[i+1]) >= 0) {
-			i++
-			if s[i] == '\n' {
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-}
-
 // inner adds the commands of a string that c gives to a shell: sh -c '…'.
 func (w *walker) inner(c *command, words []*syntax.Word) {
 	if !isShell(c.program()) {
@@ -392,21 +340,6 @@ func (w *walker) inner(c *command, words []*syntax.Word) {
 		}
 		return
 	}
-}
-
-// quotedText returns what is between the quotes of a word that is one quoted
-// string in which nothing is escaped.
-func quotedText(word *syntax.Word, s string) (start, end int, ok bool) {
-	if len(word.Parts) != 1 {
-		return 0, 0, false
-	}
-	switch q := word.Parts[0].(type) {
-	case *syntax.SglQuoted:
-		ok = !q.Dollar
-	case *syntax.DblQuoted:
-		ok = !q.Dollar && !strings.ContainsAny(s[q.Pos().Offset():q.End().Offset()], "\\`")
-	}
-	return int(word.Pos().Offset()) + 1, int(word.End().Offset()) - 1, ok && word.End().Offset()-word.Pos().Offset() > 2
 }
 
 // addExec adds the command of an exec form; it has no places in the source.
@@ -433,72 +366,4 @@ func (s *script) addExec(args []string) {
 			p.list = false
 		}
 	}
-}
-
-// withValue are the short options of wrappers that take a value of their own.
-func wrapperOptions(name string) (options string, isWrapper bool) {
-	switch name {
-	case "sudo":
-		return "ugUhpCrtTRD", true
-	case "doas":
-		return "uC", true
-	case "env":
-		return "uCS", true
-	case "nice", "ionice":
-		return "ncp", true
-	case "xargs":
-		return "naEIdLPs", true
-	case "timeout":
-		return "sk", true
-	case "exec", "command", "nohup", "time", "eatmydata", "chronic", "builtin":
-		return "", true
-	}
-	return "", false
-}
-
-// unwrap finds the program behind wrappers.
-func (c *command) unwrap() {
-	c.sudo = -1
-	for c.at < len(c.words) {
-		name := c.program()
-		options, ok := wrapperOptions(name)
-		if !ok {
-			return
-		}
-		if name == "sudo" || name == "doas" {
-			c.sudo = c.at
-		}
-		i := c.at + 1
-		for i < len(c.words) {
-			w := c.words[i].text
-			if w == "--" {
-				i++
-				break
-			}
-			if strings.HasPrefix(w, "-") && len(w) > 1 {
-				if !strings.HasPrefix(w, "--") && strings.IndexByte(options, w[len(w)-1]) >= 0 {
-					i++
-				}
-				i++
-				continue
-			}
-			if (name == "sudo" || name == "env") && isAssignment(w) {
-				i++
-				continue
-			}
-			break
-		}
-		if name == "timeout" {
-			i++
-		}
-		if i >= len(c.words) {
-			return
-		}
-		c.at = i
-	}
-}
-
-func isAssignment(w string) bool {
-	name, _, ok := strings.Cut(w, "=")
-	return ok && syntax.ValidName(name)
 }
