@@ -158,21 +158,20 @@ func (v *Inventory) choose(ctx context.Context, c *client.Client, x *images, sel
 func (v *Inventory) Read(ctx context.Context, ref checks.Ref) (checks.Subject, error) {
 	x := &images{}
 	c := v.client.Load()
+	var err error
 	if c == nil {
-		own, err := v.connect(ctx, x, fromEngine(ref.Kind) || ref.Kind == checks.Dockerfile)
-		if err != nil && fromEngine(ref.Kind) {
-			return nil, err
+		if c, err = v.connect(ctx, x, true); c != nil {
+			defer c.Close()
 		}
-		if own != nil {
-			defer own.Close()
-		}
-		c = own
-	} else if _, _, err := x.list(ctx, c); err != nil {
-		return nil, v.options.Target.Explain(err)
+	} else if _, _, err = x.list(ctx, c); err != nil {
+		c, err = nil, v.options.Target.Explain(err)
+	}
+	if err != nil && fromEngine(ref.Kind) {
+		return nil, err // a file is read without what the engine knows
 	}
 	r := v.reader(x)
 	r.client = c
-	if ref.Kind == checks.Container {
+	if c != nil && ref.Kind == checks.Container {
 		info, err := c.Info(ctx, client.InfoOptions{})
 		if err != nil {
 			return nil, err
