@@ -73,6 +73,7 @@ func TestBlocked(t *testing.T) {
 			change: func(w *world) { w.unknown = []string{"HostConfig.Novelty"} },
 			want:   []string{"HostConfig.Novelty"},
 		},
+		"hardware address": {change: func(w *world) { w.mac = "02:42:00:00:00:01" }, want: []string{"02:42:00:00:00:01"}},
 		"image gone":       {change: func(w *world) { w.container.Image = nil }, want: []string{"no longer on the engine"}},
 		"bind source gone": {change: func(w *world) { w.missing = []string{"/srv/x"} }, want: []string{"/srv/x"}},
 		"network gone": {

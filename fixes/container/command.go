@@ -2,9 +2,13 @@ package container
 
 import (
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
+	spec "github.com/moby/docker-image-spec/specs-go/v1"
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
@@ -61,16 +65,17 @@ func (a *arguments) pairs(option string, m map[string]string) {
 	}
 }
 
-// createCommand returns the docker command that creates what b does.
-func createCommand(b body) []string {
+// createCommand returns the docker command that creates what b does from an
+// image with the given configuration. What that says anyway is left out.
+func createCommand(b body, image spec.DockerOCIImageConfig) []string {
 	a := &arguments{"docker", "create", "--name", b.options.Name}
-	c, h := b.options.Config, b.options.HostConfig
+	c, h := withoutDefaults(b.options.Config, image), b.options.HostConfig
 	a.config(c)
 	a.isolation(h)
 	a.resources(h)
 	a.storage(h)
 	a.network(b)
-	image, command := c.Image, c.Cmd
+	command := c.Cmd
 	switch len(c.Entrypoint) {
 	case 0:
 	case 1:
@@ -79,9 +84,35 @@ func createCommand(b body) []string {
 		a.add("--entrypoint", c.Entrypoint[0])
 		command = append(append([]string{}, c.Entrypoint[1:]...), command...)
 	}
-	a.add(image)
+	a.add(c.Image)
 	a.add(command...)
 	return *a
+}
+
+// withoutDefaults returns a copy of c without what the image brings along.
+func withoutDefaults(c *api.Config, image spec.DockerOCIImageConfig) *api.Config {
+	out := *c
+	drop := func(value *string, image string) {
+		if *value == image {
+			*value = ""
+		}
+	}
+	drop(&out.User, image.User)
+	drop(&out.WorkingDir, image.WorkingDir)
+	drop(&out.StopSignal, image.StopSignal)
+	if slices.Equal(c.Entrypoint, image.Entrypoint) {
+		out.Entrypoint = nil
+		if slices.Equal(c.Cmd, image.Cmd) {
+			out.Cmd = nil
+		}
+	}
+	out.Env = slices.DeleteFunc(slices.Clone(c.Env), func(v string) bool { return slices.Contains(image.Env, v) })
+	out.Labels = maps.Clone(c.Labels)
+	maps.DeleteFunc(out.Labels, func(k, v string) bool { was, ok := image.Labels[k]; return ok && was == v })
+	if reflect.DeepEqual(c.Healthcheck, image.Healthcheck) {
+		out.Healthcheck = nil
+	}
+	return &out
 }
 
 func (a *arguments) config(c *api.Config) {
@@ -163,7 +194,9 @@ func (a *arguments) isolation(h *api.HostConfig) {
 func (a *arguments) resources(h *api.HostConfig) {
 	a.text("--restart", restart(h.RestartPolicy))
 	a.limits(h)
-	a.number("--shm-size", h.ShmSize)
+	if h.ShmSize != defaultShm {
+		a.number("--shm-size", h.ShmSize)
+	}
 	a.number("--oom-score-adj", int64(h.OomScoreAdj))
 	a.on("--oom-kill-disable", h.OomKillDisable != nil && *h.OomKillDisable)
 	for _, u := range h.Ulimits {
@@ -188,6 +221,9 @@ func (a *arguments) resources(h *api.HostConfig) {
 	a.text("--log-driver", h.LogConfig.Type)
 	a.pairs("--log-opt", h.LogConfig.Config)
 }
+
+// defaultShm is what an engine gives when it is not asked.
+const defaultShm = 64 << 20
 
 // limits adds what docker update takes as well.
 func (a *arguments) limits(h *api.HostConfig) {
@@ -284,8 +320,10 @@ func (a *arguments) network(b body) {
 	if n := b.options.NetworkingConfig; n != nil {
 		for _, name := range sortedKeys(n.EndpointsConfig) {
 			e := n.EndpointsConfig[name]
-			if len(n.EndpointsConfig) == 1 {
+			if name == string(h.NetworkMode) {
 				a.endpoint(e, "--ip", "--ip6", "--network-alias")
+			} else if len(n.EndpointsConfig) > 1 {
+				a.add("--network", networkOption(name, e))
 			}
 		}
 	}
@@ -302,6 +340,21 @@ func (a *arguments) network(b body) {
 	a.each("--dns-search", h.DNSSearch)
 	a.each("--add-host", h.ExtraHosts)
 	a.each("--link", h.Links)
+}
+
+// networkOption is the long form of --network, for all networks but the first.
+func networkOption(name string, e *network.EndpointSettings) string {
+	option := "name=" + name
+	if c := e.IPAMConfig; c != nil && c.IPv4Address.IsValid() {
+		option += ",ip=" + c.IPv4Address.String()
+	}
+	if c := e.IPAMConfig; c != nil && c.IPv6Address.IsValid() {
+		option += ",ip6=" + c.IPv6Address.String()
+	}
+	for _, alias := range e.Aliases {
+		option += ",alias=" + alias
+	}
+	return option
 }
 
 func (a *arguments) endpoint(e *network.EndpointSettings, ip4, ip6, alias string) {

@@ -47,7 +47,8 @@ func rebase(c, before *api.Config, from, to *image.InspectResponse) {
 		c.Entrypoint = slices.Clone(new.Entrypoint)
 		if slices.Equal(c.Cmd, old.Cmd) {
 			c.Cmd = slices.Clone(new.Cmd)
-			c.ArgsEscaped = new.ArgsEscaped //nolint:staticcheck // Windows engines still read it.
+			//lint:ignore SA1019 engines for Windows still read it
+			c.ArgsEscaped = new.ArgsEscaped
 		}
 	}
 	c.Env = rebaseEnv(c.Env, old.Env, new.Env)

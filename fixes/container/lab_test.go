@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/containerd/errdefs"
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
@@ -144,15 +143,6 @@ func (l *lab) inspect(ref string) *api.InspectResponse {
 		l.Fatal(err)
 	}
 	return &result.Container
-}
-
-func (l *lab) gone(ref string) bool {
-	l.Helper()
-	_, err := l.cli.ContainerInspect(l.Context(), ref, client.ContainerInspectOptions{})
-	if err != nil && !errdefs.IsNotFound(err) {
-		l.Fatal(err)
-	}
-	return err != nil
 }
 
 // subject returns the snapshot that an inventory would take.

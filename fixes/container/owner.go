@@ -9,6 +9,7 @@ import (
 
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client/pkg/versions"
 
 	"plimsoll/checks"
 )
@@ -133,6 +134,8 @@ func (w *world) irreplaceable(fields []string) checks.Message {
 	name := clean(w.name())
 	labels := w.ownLabels()
 	switch {
+	case w.mac != "" && versions.LessThan(w.api, "1.44"):
+		return checks.Msg("%s has the hardware address %s, which plimsoll cannot ask this version of the engine for", name, clean(w.mac))
 	case len(w.unknown) > 0:
 		return checks.Msg("the engine knows settings of %s that plimsoll does not, and they would be lost: %s", name, clean(strings.Join(w.unknown, ", ")))
 	case c.HostConfig.AutoRemove:

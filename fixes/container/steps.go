@@ -71,7 +71,7 @@ func (pl *planner) recreateSteps(target *image.InspectResponse) {
 		target = &image.InspectResponse{ID: w.inspect().Image}
 	}
 	b := w.body(pl.d.want, target, pl.createReference(target), "ID")
-	pl.step(creating, "create", temporary, checks.Msg("make the replacement beside the original, which keeps running"), createCommand(b)...)
+	pl.step(creating, "create", temporary, checks.Msg("make the replacement beside the original, which keeps running"), createCommand(b, imageConfig(target))...)
 	for _, e := range b.connect {
 		pl.step(connecting, "connect", e.network, checks.Msg("connect it to the other networks of the original"), connectCommand(e, temporary)...)
 	}
