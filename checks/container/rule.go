@@ -38,7 +38,11 @@ func configRule(c checks.Check, run func(*Container, *container.Config, func(che
 
 func declare(c checks.Check, run func(*Container, func(checks.Finding))) *checks.Check {
 	c.Kind = checks.Container
-	c.Run = func(s checks.Subject, report func(checks.Finding)) { run(s.(*Container), report) }
+	c.Run = func(s checks.Subject, report func(checks.Finding)) {
+		if s := s.(*Container); !s.Kept() {
+			run(s, report)
+		}
+	}
 	return &c
 }
 

@@ -31,6 +31,7 @@ type Status struct {
 	Project string // compose project or ""
 	Size    int64  // bytes of an image
 	Created time.Time
+	Kept    bool // an original that a fix replaced and keeps for undo
 }
 
 // An Update is what changed since the one before.

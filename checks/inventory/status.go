@@ -35,6 +35,7 @@ func containerStatus(c *container.Container) Status {
 	st.Created = parseTime(c.Inspect.Created)
 	if s := c.Inspect.State; s != nil {
 		st.State = string(s.Status)
+		st.Kept = c.Kept()
 		if s.Health != nil && s.Health.Status != api.NoHealthcheck {
 			st.Health = string(s.Health.Status)
 		}
