@@ -51,7 +51,7 @@ type Edit struct {
 	// Path is relative to the directory of the subject's file, and empty for
 	// the subject's file itself. A file that does not exist is created when
 	// Start and End are 0. An existing one is appended to at its end when
-	// Start and End are -1.
+	// Start and End are -1, on a line of its own.
 	Path       string
 	Start, End int
 	New        string

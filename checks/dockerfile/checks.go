@@ -1,6 +1,12 @@
 package dockerfile
 
-import "plimsoll/checks"
+import (
+	"slices"
+	"strings"
+
+	"plimsoll/checks"
+	"plimsoll/checks/edit"
+)
 
 // Checks returns the checks of this package in the order of the course.
 func Checks() []*checks.Check {
@@ -28,9 +34,51 @@ func check(c checks.Check, run func(*File, func(checks.Finding))) *checks.Check 
 			if f.Refusal != nil || !f.ordinary() {
 				finding.Fixes = nil
 			}
+			for i := range finding.Fixes {
+				finding.Fixes[i].Edit = f.tidy(finding.Fixes[i].Edit)
+			}
 			finding.Key = unique(seen, finding.Key)
 			report(finding)
 		})
 	}
 	return &c
+}
+
+// tidy returns change with its edits in order, without repetition or overlap,
+// and with what is appended to a file in one piece.
+func (f *File) tidy(change func(checks.Values) ([]checks.Edit, error)) func(checks.Values) ([]checks.Edit, error) {
+	return func(values checks.Values) ([]checks.Edit, error) {
+		edits, err := change(values)
+		if err != nil {
+			return nil, err
+		}
+		var own, beside, appended []checks.Edit
+		for _, e := range edits {
+			switch {
+			case e.Path == "":
+				own = append(own, e)
+			case e.Start == -1:
+				appended = append(appended, e)
+			default:
+				beside = append(beside, e)
+			}
+		}
+		if own, err = edit.Resolve(len(f.Source), own); err != nil {
+			return nil, err
+		}
+		if beside, err = edit.Resolve(0, beside); err != nil {
+			return nil, err
+		}
+		if len(appended) > 0 {
+			var lines []string
+			for _, e := range appended {
+				lines = append(lines, e.New)
+			}
+			slices.Sort(lines)
+			one := appended[0]
+			one.New = strings.Join(slices.Compact(lines), "")
+			beside = append(beside, one)
+		}
+		return append(own, beside...), nil
+	}
 }

@@ -99,9 +99,6 @@ func (f *File) ignore(pattern string) []checks.Edit {
 		return nil
 	default:
 		edit.Start, edit.End = -1, -1
-		if n := len(ignored); n > 0 && ignored[n-1] != '\n' {
-			edit.New = "\n" + pattern
-		}
 	}
 	return []checks.Edit{edit}
 }

@@ -27,9 +27,10 @@ func (c *Conflict) Error() string {
 //     begin a new line last;
 //   - a deletion swallows what is changed inside of it, and deletions that
 //     overlap are one deletion;
+//   - what is appended starts on a line of its own;
 //   - everything else that overlaps is a [*Conflict].
 func Apply(src []byte, edits []checks.Edit) ([]byte, error) {
-	edits, err := Resolve(len(src), edits)
+	edits, err := Resolve(len(src), onOwnLine(src, edits))
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +42,37 @@ func Apply(src []byte, edits []checks.Edit) ([]byte, error) {
 		at = e.End
 	}
 	return append(out, src[at:]...), nil
+}
+
+// onOwnLine puts an end of line before what is appended to a src without one.
+func onOwnLine(src []byte, edits []checks.Edit) []checks.Edit {
+	if len(src) == 0 || src[len(src)-1] == '\n' {
+		return edits
+	}
+	var out, appended []checks.Edit
+	for _, e := range edits {
+		if e.Start == -1 {
+			appended = append(appended, e)
+		} else {
+			out = append(out, e)
+		}
+	}
+	if len(appended) == 0 {
+		return edits
+	}
+	slices.SortStableFunc(appended, func(a, b checks.Edit) int { return strings.Compare(a.New, b.New) })
+	one := appended[0]
+	one.New = "\n"
+	one.Moved = nil
+	last := ""
+	for _, e := range appended {
+		if e.New != last {
+			one.New += e.New
+		}
+		one.Moved = append(one.Moved, missing(e.Moved, one.Moved)...)
+		last = e.New
+	}
+	return append(out, one)
 }
 
 // Resolve returns edits of a file of size bytes in order and without overlap,

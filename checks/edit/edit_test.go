@@ -28,7 +28,7 @@ func TestApply(t *testing.T) {
 		"an insertion beside a deletion":    {[]checks.Edit{ed(2, 8, ""), ed(2, 2, "<"), ed(8, 8, ">")}, "01<>89"},
 		"deletions that overlap":            {[]checks.Edit{ed(2, 5, ""), ed(4, 8, "")}, "0189"},
 		"a replacement beside an insertion": {[]checks.Edit{ed(2, 4, "x"), ed(4, 4, "@")}, "01x@456789"},
-		"appended":                          {[]checks.Edit{ed(-1, -1, "b"), ed(-1, -1, "a")}, src + "ab"},
+		"appended":                          {[]checks.Edit{ed(-1, -1, "b"), ed(-1, -1, "a")}, src + "\nab"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
