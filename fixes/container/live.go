@@ -284,9 +284,10 @@ func (m *Mechanic) applyLive(ctx context.Context, tx string, plan *fixes.Plan, d
 			return nil, errors.Join(err, back)
 		}
 	}
-	after, err := m.inspect(ctx, j.Container)
+	after, err := m.inspect(context.WithoutCancel(ctx), j.Container)
 	if err != nil {
-		return nil, err
+		_, back := m.revertLive(context.WithoutCancel(ctx), j)
+		return nil, errors.Join(err, back)
 	}
 	return &fixes.Receipt{
 		Proof: m.liveProof(j, before, after, warnings), Cured: plan.Cures, Left: plan.Leaves, Took: m.o.Now().Sub(began),

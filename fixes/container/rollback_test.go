@@ -242,6 +242,43 @@ func TestUndoIsRefused(t *testing.T) {
 	}
 }
 
+// TestUndoFails: the change stands, and can be undone once the engine works.
+func TestUndoFails(t *testing.T) {
+	for _, call := range []string{"POST /containers/{id}/stop", "POST /containers/{id}/rename", "POST /containers/{id}/update", "POST /containers/{id}/start"} {
+		for nth := 1; nth <= 2; nth++ {
+			l := memoryLab(t)
+			l.load(dockertest.Probe("app:1"))
+			name := l.prefix + "app"
+			l.run("app", service())
+			before := l.inspect(name)
+			p := l.planFor(name, hardening...)
+			l.apply(p)
+			replaced := l.inspect(name)
+			l.server.Forget()
+			l.server.Inject(dockertest.Fault{Endpoint: call, Nth: nth, Status: 500})
+			err := l.fixer.Undo(t.Context(), p.ID, nil)
+			l.server.Heal()
+			if err == nil {
+				if l.server.Count(call) >= nth {
+					t.Errorf("%s %d: the failure went unnoticed", call, nth)
+				}
+				continue
+			}
+			if errors.Is(err, fixes.ErrBroken) {
+				t.Errorf("%s %d: %v", call, nth, err)
+			}
+			now := l.inspect(name)
+			if now.ID != replaced.ID || !now.State.Running || now.HostConfig.RestartPolicy.Name != "always" || l.inspect(before.ID).State.Running {
+				t.Errorf("%s %d: the change does not stand: %s", call, nth, pretty(now.State))
+			}
+			if err := l.fixer.Undo(t.Context(), p.ID, nil); err != nil {
+				t.Errorf("%s %d: %v", call, nth, err)
+			}
+			l.back(before)
+		}
+	}
+}
+
 // becomes waits for a state of health.
 func (l *lab) becomes(ref string, want api.HealthStatus) {
 	l.Helper()

@@ -84,7 +84,9 @@ func (m *Mechanic) goBack(ctx context.Context, j *journal, careful bool) error {
 		return broken(nil, "the original %s of %s is gone, nothing was removed", short(j.Old), clean(j.Name))
 	}
 	if j.Stage.touched() {
-		if err := m.restore(ctx, j, p); err != nil {
+		if err := m.restore(ctx, j, p); err != nil && careful && p.new != nil {
+			return m.forwardAgain(ctx, j, err)
+		} else if err != nil {
 			return broken(err, "the original of %s is kept as %s", clean(j.Name), clean(containerName(p.old)))
 		}
 		if careful {
@@ -161,7 +163,7 @@ func (m *Mechanic) forwardAgain(ctx context.Context, j *journal, cause error) er
 	if err := m.goForward(ctx, j, nil, quiet); err != nil {
 		return broken(errors.Join(cause, err), "neither the original nor the replacement of %s works", clean(j.Name))
 	}
-	return fmt.Errorf("the original does not work any more, the change stands: %w", cause)
+	return fmt.Errorf("the original could not be brought back to work, the change stands: %w", cause)
 }
 
 // goForward makes the replacement the one container of its name, and proves
