@@ -12,6 +12,9 @@ import (
 	"plimsoll/fixes"
 )
 
+// killed is the exit code of a program that got SIGKILL.
+const killed = 137
+
 // receipt proves the replacement by what the engine says about it now.
 func (t *transaction) receipt(ctx context.Context) (*fixes.Receipt, error) {
 	now, err := t.m.inspect(ctx, t.j.New)
@@ -22,6 +25,9 @@ func (t *transaction) receipt(ctx context.Context) (*fixes.Receipt, error) {
 	r.Cured, r.Left = t.cured(now)
 	if !t.down.IsZero() {
 		r.Away = t.up.Sub(t.down)
+		if old, err := t.m.find(ctx, t.j.Old); err == nil && old != nil && old.State.ExitCode == killed {
+			r.Proof = append(r.Proof, checks.Msg("the original did not obey its stop signal in time and was killed"))
+		}
 		r.Proof = append(r.Proof, checks.Msg("it was away for %s", r.Away.Round(10*time.Millisecond).String()))
 	}
 	r.Proof = append(r.Proof, checks.Msg("the original is kept as %s", clean(t.j.shelf())))

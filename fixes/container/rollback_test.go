@@ -242,6 +242,21 @@ func TestUndoIsRefused(t *testing.T) {
 	}
 }
 
+// TestKilledOriginal: that the program did not obey is worth knowing.
+func TestKilledOriginal(t *testing.T) {
+	l := memoryLab(t)
+	l.load(dockertest.Probe("app:1"))
+	name := l.prefix + "app"
+	o := service("-ignore-term")
+	o.Config.StopTimeout = new(int)
+	*o.Config.StopTimeout = 1
+	l.run("app", o)
+	receipt := l.apply(l.planFor(name, hardening...))
+	if !strings.Contains(pretty(receipt.Proof), "stop signal") {
+		t.Errorf("proof %s", pretty(receipt.Proof))
+	}
+}
+
 // TestUndoFails: the change stands, and can be undone once the engine works.
 func TestUndoFails(t *testing.T) {
 	for _, call := range []string{"POST /containers/{id}/stop", "POST /containers/{id}/rename", "POST /containers/{id}/update", "POST /containers/{id}/start"} {
