@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"plimsoll/checks"
-	"plimsoll/checks/edit"
 )
 
 // Checks returns the checks of this package in the order of the course.
@@ -63,10 +62,10 @@ func (f *File) tidy(change func(checks.Values) ([]checks.Edit, error)) func(chec
 				beside = append(beside, e)
 			}
 		}
-		if own, err = edit.Resolve(len(f.Source), own); err != nil {
+		if own, err = Resolve(len(f.Source), own); err != nil {
 			return nil, err
 		}
-		if beside, err = edit.Resolve(0, beside); err != nil {
+		if beside, err = Resolve(0, beside); err != nil {
 			return nil, err
 		}
 		if len(appended) > 0 {

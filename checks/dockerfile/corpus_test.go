@@ -15,7 +15,6 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
 	"plimsoll/checks"
-	"plimsoll/checks/edit"
 	"plimsoll/checks/secret"
 )
 
@@ -154,22 +153,22 @@ func fixAll(f *File, report checks.Report, safe bool) (patched, error) {
 		}
 		return len(f.Context.Ignore)
 	}
-	byPath, left := edit.Combine(groups, size)
+	byPath, left := Combine(groups, size)
 	p := patched{ignore: f.Context.Ignore}
 	if len(left) > 0 {
 		return p, fmt.Errorf("%d of %d fixes conflict: %v", len(left), len(groups), groups[left[0]])
 	}
 	var err error
-	p.source, err = edit.Apply(f.Source, byPath[""])
+	p.source, err = Apply(f.Source, byPath[""])
 	if err != nil {
 		return p, err
 	}
 	if edits := byPath[".dockerignore"]; len(edits) > 0 {
-		if p.ignore, err = edit.Apply(f.Context.Ignore, edits); err != nil {
+		if p.ignore, err = Apply(f.Context.Ignore, edits); err != nil {
 			return p, err
 		}
 	}
-	p.edits, err = edit.Resolve(len(f.Source), byPath[""])
+	p.edits, err = Resolve(len(f.Source), byPath[""])
 	for _, e := range p.edits {
 		p.moved = append(p.moved, e.Moved...)
 	}

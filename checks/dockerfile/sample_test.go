@@ -15,7 +15,6 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"plimsoll/checks"
-	"plimsoll/checks/edit"
 )
 
 var update = flag.Bool("update", false, "rewrite the fixed files in testdata")
@@ -266,7 +265,7 @@ func lowerCase(t *testing.T, src []byte) []byte {
 	for _, in := range f.Instructions {
 		edits = append(edits, checks.Edit{Start: in.Start, End: in.Start + len(in.Keyword), New: strings.ToLower(in.Keyword)})
 	}
-	out, err := edit.Apply(src, edits)
+	out, err := Apply(src, edits)
 	if err != nil {
 		t.Fatal(err)
 	}

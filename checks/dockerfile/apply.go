@@ -1,5 +1,4 @@
-// Package edit applies the edits of fixes to the bytes of a file.
-package edit
+package dockerfile
 
 import (
 	"cmp"
