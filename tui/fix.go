@@ -88,7 +88,9 @@ func (d *fixDialog) hear(u *ui, msg tea.Msg) (action, bool) {
 		if msg.job != d.run.job {
 			return nil, false
 		}
-		d.run.heard(u, msg.Progress)
+		if d.run.heard(u, msg.Progress); msg.Step > 0 {
+			d.reveal(d.run.line + 4) // what comes after the step that is under way
+		}
 		return msg.job.next(), true
 	case finished:
 		if msg.job != d.run.job {

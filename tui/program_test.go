@@ -3,13 +3,13 @@ package tui
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
-	uv "github.com/charmbracelet/ultraviolet"
 	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/vt"
 
@@ -20,15 +20,22 @@ import (
 // A program runs for real, against a terminal in memory.
 type program struct {
 	*vt.SafeEmulator
+	keys *io.PipeWriter
 	done chan error
 }
 
 func start(t *testing.T, ctx context.Context, o Options, w, h int) *program {
 	t.Helper()
-	x := &program{vt.NewSafeEmulator(w, h), make(chan error, 1)}
+	// Keys do not go through the emulator, which would hold its lock until they
+	// are read, while the program may be waiting for it to draw. Its answers to
+	// queries do.
+	input, keys := io.Pipe()
+	x := &program{vt.NewSafeEmulator(w, h), keys, make(chan error, 1)}
+	go io.Copy(keys, x)
+	t.Cleanup(func() { input.Close() })
 	x.Write([]byte(ansi.SetModeLineFeedNewLine)) // input is not a TTY: Bubble Tea counts on it
 	go func() {
-		x.done <- Run(ctx, o, tea.WithInput(x), tea.WithOutput(x), tea.WithoutSignals(), tea.WithWindowSize(w, h),
+		x.done <- Run(ctx, o, tea.WithInput(input), tea.WithOutput(x), tea.WithoutSignals(), tea.WithWindowSize(w, h),
 			tea.WithEnvironment([]string{"TERM=xterm-256color"}), tea.WithColorProfile(colorprofile.TrueColor))
 	}()
 	return x
@@ -58,8 +65,12 @@ func (x *program) waitExit(t *testing.T) {
 }
 
 func (x *program) press(keys ...string) {
+	bytes := map[string]string{"enter": "\r", "tab": "\t", "down": "\x1b[B", "end": "\x1b[F"}
 	for _, k := range keys {
-		x.SendKey(uv.KeyPressEvent(pressed(k)))
+		if b, ok := bytes[k]; ok {
+			k = b
+		}
+		io.WriteString(x.keys, k)
 	}
 }
 

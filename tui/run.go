@@ -24,6 +24,7 @@ type run struct {
 	progress   fixes.Progress
 	log        []string // what was said, for work whose steps are not known
 	cancelling bool
+	line       int // of the current step, in the dialog
 }
 
 // stop asks the job to put everything back.
@@ -68,6 +69,9 @@ func (r *run) print(p *printer, steps []fixes.Step) {
 			look, mark, markLook = t.strong, turning+" ", t.accent
 		case i == r.progress.Step:
 			mark, markLook = "✗ ", t.bad
+		}
+		if i == r.progress.Step {
+			r.line = len(p.lines)
 		}
 		p.hanging(look, markLook, mark, stepText(p.ui, &steps[i]))
 		if i == r.progress.Step {
