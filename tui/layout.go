@@ -34,8 +34,8 @@ func arrange(size image.Point, focus pane) areas {
 		a.inner[focus] = image.Rect(0, min(y0+1, y1), w, y1)
 		return a
 	}
-	left := max(28, min(w*24/100, 44))
-	right := max(38, min(w*42/100, 96))
+	left := max(26, min(w*24/100, 44))
+	right := max(36, min(w*39/100, 96))
 	x := [panes + 1]int{0, left, w - right, w}
 	for p := range panes {
 		a.frame[p] = image.Rect(x[p], y0, x[p+1], y1)
