@@ -2,6 +2,7 @@ package container
 
 import (
 	stdbytes "bytes"
+	"cmp"
 	"context"
 	"io"
 	"strings"
@@ -23,20 +24,21 @@ func (m *Mechanic) lastWords(ctx context.Context, id string) string {
 	if err != nil {
 		return ""
 	}
-	logs, err := m.engine.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: "5"})
+	logs, err := m.engine.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: "20"})
 	if err != nil {
 		return ""
 	}
 	defer logs.Close()
-	var out stdbytes.Buffer
+	var out, errs stdbytes.Buffer
 	if c.Config.Tty {
 		_, err = io.Copy(&out, io.LimitReader(logs, tailLimit))
 	} else {
-		_, err = stdcopy.StdCopy(&out, &out, io.LimitReader(logs, tailLimit))
+		_, err = stdcopy.StdCopy(&out, &errs, io.LimitReader(logs, tailLimit))
 	}
-	if err != nil && out.Len() == 0 {
+	if err != nil && out.Len()+errs.Len() == 0 {
 		return ""
 	}
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	return clean(lines[len(lines)-1])
+	// The reason of a failure is on the error stream, if it is anywhere.
+	text := strings.TrimSpace(cmp.Or(strings.TrimSpace(errs.String()), out.String()))
+	return clean(text[strings.LastIndexByte(text, '\n')+1:])
 }
