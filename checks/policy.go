@@ -32,9 +32,14 @@ type Policy struct {
 	Profile    Profile
 	Severities map[string]Severity // by check id; overrides the check's own
 	Disabled   map[string]bool     // by check id
+
+	Exceptions []Exception      // what is accepted where
+	Registries []string         // images may come from these only; empty: from anywhere
+	Labels     map[string]Label // what images must be labelled with, by key
 }
 
-func (p *Policy) wants(c *Check) bool {
+// Wants reports whether c is run at all.
+func (p *Policy) Wants(c *Check) bool {
 	profile := Security
 	if p != nil {
 		if p.Disabled[c.ID] {
@@ -53,9 +58,9 @@ func (p *Policy) wants(c *Check) bool {
 	return true
 }
 
-// severity returns what a finding of c counts as: the user's word, else what
+// SeverityOf returns what a finding of c counts as: the user's word, else what
 // the check found for this occurrence, else its default.
-func (p *Policy) severity(c *Check, found Severity) Severity {
+func (p *Policy) SeverityOf(c *Check, found Severity) Severity {
 	if p != nil {
 		if s, ok := p.Severities[c.ID]; ok {
 			return s

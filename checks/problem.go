@@ -13,9 +13,9 @@ func (p *Problem) Error() string { return p.In(nil) }
 
 // In returns both sentences in the language of translate, see [Message.In].
 func (p *Problem) In(translate func(string) string) string {
-	s := p.What.clean().In(translate)
+	s := p.What.Clean().In(translate)
 	if !p.Do.IsZero() {
-		s += ": " + p.Do.clean().In(translate)
+		s += ": " + p.Do.Clean().In(translate)
 	}
 	return s
 }

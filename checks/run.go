@@ -12,9 +12,10 @@ import (
 // A Report holds everything that is known to be wrong with a subject. It
 // replaces every earlier report of it.
 type Report struct {
-	Subject  Ref
-	Findings []Finding // the worst first, then by line
-	Errors   []error   // why the subject, or a part of it, could not be judged
+	Subject    Ref
+	Findings   []Finding    // the worst first, then by line
+	Suppressed []Suppressed // what the user accepted, in the same order; set after [Run]
+	Errors     []error      // why the subject, or a part of it, could not be judged
 }
 
 // Run applies the checks of suite that accept the kind of subject and that
@@ -27,7 +28,7 @@ func Run(subject Subject, suite []*Check, policy *Policy) Report {
 		}
 	}
 	for _, c := range suite {
-		if c.Kind != report.Subject.Kind || !policy.wants(c) {
+		if c.Kind != report.Subject.Kind || !policy.Wants(c) {
 			continue
 		}
 		if err := c.apply(subject, policy, &report); err != nil {
@@ -35,10 +36,15 @@ func Run(subject Subject, suite []*Check, policy *Policy) Report {
 		}
 	}
 	report.Findings = uncovered(report.Findings)
-	slices.SortStableFunc(report.Findings, func(a, b Finding) int {
+	SortFindings(report.Findings)
+	return report
+}
+
+// SortFindings puts the worst first, then orders by line.
+func SortFindings(findings []Finding) {
+	slices.SortStableFunc(findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(a.Line, b.Line))
 	})
-	return report
 }
 
 func (c *Check) apply(subject Subject, policy *Policy, report *Report) (err error) {
@@ -49,8 +55,8 @@ func (c *Check) apply(subject Subject, policy *Policy, report *Report) (err erro
 	}()
 	c.Run(subject, func(f Finding) {
 		f.Check, f.Subject = c, report.Subject
-		f.Severity = policy.severity(c, f.Severity)
-		f.Message = f.Message.clean()
+		f.Severity = policy.SeverityOf(c, f.Severity)
+		f.Message = f.Message.Clean()
 		for i, e := range f.Evidence {
 			f.Evidence[i] = Evidence{terminal.Line(e.Source), terminal.Line(secret.Redact(e.Detail))}
 		}
@@ -59,8 +65,8 @@ func (c *Check) apply(subject Subject, policy *Policy, report *Report) (err erro
 	return nil
 }
 
-// clean masks secrets in the text arguments of m and makes them safe to show.
-func (m Message) clean() Message {
+// Clean masks secrets in the text arguments of m and makes them safe to show.
+func (m Message) Clean() Message {
 	args := slices.Clone(m.Args)
 	for i, a := range args {
 		switch a := a.(type) {

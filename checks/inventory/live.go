@@ -16,6 +16,7 @@ import (
 
 	"plimsoll/checks"
 	"plimsoll/checks/engine"
+	"plimsoll/checks/suppress"
 )
 
 // Options say what an inventory is of.
@@ -219,7 +220,9 @@ func (v *Inventory) readPart(ctx context.Context, r reader, part []checks.Ref) {
 }
 
 func (v *Inventory) judge(s checks.Subject) checks.Report {
-	return checks.Run(s, v.options.Suite, v.policy.Load())
+	policy := v.policy.Load()
+	report := checks.Run(s, v.options.Suite, policy)
+	return suppress.Apply(report, rules(s, v.options.Suite), v.options.Suite, policy, time.Now())
 }
 
 func (v *Inventory) reader(x *images) reader {
