@@ -51,7 +51,7 @@ const (
 )
 
 // Kinds lists every kind in display order.
-var Kinds = []Kind{Dockerfile, Compose, Image, Container, Host}
+var Kinds = []Kind{Dockerfile, Compose, Container, Image, Host}
 
 // A Ref identifies a subject. It is comparable.
 type Ref struct {

@@ -146,8 +146,8 @@ func (d *chooser) draw(u *ui, width int) sheet {
 		f := it.finding
 		l.add(t.severity[f.Severity], symbols[f.Severity]+u.letter(f.Severity)+" ")
 		text := plain(u.format(f.Check.Title))
-		if f.Key != "" {
-			text += " (" + plain(f.Key) + ")"
+		if key := telling(f.Key); key != "" {
+			text += " (" + key + ")"
 		}
 		l.add("", text)
 		p.lines = append(p.lines, l.end())

@@ -126,7 +126,7 @@ func (m *Model) drawFinding(r findingRow, selected bool) string {
 	if f.Fixable() {
 		fixable = " f "
 	}
-	title, detail := plain(m.format(f.Check.Title)), plain(f.Key)
+	title, detail := plain(m.format(f.Check.Title)), telling(f.Key)
 	room := l.room - cells(right) - len(fixable) - 1
 	l.add("", fit(title, min(room, cells(title))))
 	if left := room - cells(title) - 1; detail != "" && left > 4 {
@@ -136,4 +136,13 @@ func (m *Model) drawFinding(r findingRow, selected bool) string {
 	l.add(t.dim, right)
 	l.add(t.good, fixable)
 	return l.end()
+}
+
+// telling returns the key of a finding where it tells a reader something: the
+// number of a stage or of a twin does not.
+func telling(key string) string {
+	if strings.Trim(key, "0123456789#") == "" {
+		return ""
+	}
+	return plain(key)
 }

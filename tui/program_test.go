@@ -80,7 +80,7 @@ func TestProgram(t *testing.T) {
 	x.waitFor(t, "connecting")
 	updates <- fixture()
 	x.waitFor(t, "container is privileged")
-	x.press("/", "w", "e", "b", "enter", "end", "tab", "down")
+	x.press("/", "w", "e", "b", "enter", "down", "down", "tab", "down")
 	x.waitFor(t, "memory is not limited")
 	x.press("f")
 	x.waitFor(t, "apply")
@@ -107,7 +107,7 @@ func TestRunWaitsForChanges(t *testing.T) {
 	f := &slowFixer{rolledBack: make(chan bool, 1)}
 	x := start(t, ctx, Options{Updates: updates, Fixer: f}, 120, 40)
 	x.waitFor(t, "container is privileged")
-	x.press("/", "w", "e", "b", "enter", "end", "tab", "down", "f")
+	x.press("/", "w", "e", "b", "enter", "down", "down", "tab", "down", "f")
 	x.waitFor(t, "apply")
 	x.press("enter")
 	x.waitFor(t, "0 of 100 MB")

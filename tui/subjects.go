@@ -284,6 +284,9 @@ func (m *Model) state(s *subject) (string, ink) {
 	if s.Status.Health == "unhealthy" {
 		return m.T("unhealthy"), m.theme.bad
 	}
+	if s.Status.Kept {
+		return m.T("kept"), m.theme.dim
+	}
 	switch s.Status.State {
 	case "", "running":
 		return "", ""

@@ -3,17 +3,16 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
-	"charm.land/glamour/v2"
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
-	"os"
-
 	"plimsoll/assets"
+	"plimsoll/tui"
 )
 
 func (a *app) explainCommand() *cobra.Command {
@@ -44,24 +43,16 @@ func (a *app) writeMarkdown(text string) error {
 		return err
 	}
 	width, _, err := term.GetSize(os.Stdout.Fd())
-	if err != nil || width > 100 {
-		width = 100
+	if err != nil || width > maxWidth {
+		width = maxWidth
 	}
-	style := "light"
-	if lipgloss.HasDarkBackground(os.Stdin, os.Stdout) {
-		style = "dark"
-	}
-	r, err := glamour.NewTermRenderer(glamour.WithStandardStyle(style), glamour.WithWordWrap(width-4))
-	if err != nil {
-		return err
-	}
-	rendered, err := r.Render(text)
-	if err != nil {
-		return err
-	}
-	_, err = lipgloss.Fprint(a.out, rendered)
+	dark := lipgloss.HasDarkBackground(os.Stdin, os.Stdout)
+	_, err = lipgloss.Fprintln(a.out, tui.Markdown(a.language, text, width, dark))
 	return err
 }
+
+// maxWidth of running text: longer lines are hard to read.
+const maxWidth = 100
 
 func (a *app) checkIDs() []string {
 	var ids []string

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -72,8 +73,12 @@ func (a *app) screen(cmd *cobra.Command, args []string) error {
 		cmd.Println(a.T("This is not a terminal; plimsoll check has more formats, plimsoll fix repairs."))
 		return nil
 	}
-	ctx := cmd.Context()
-	return tui.Run(ctx, tui.Options{
+	return tui.Run(cmd.Context(), a.screenOptions(cmd.Context(), s))
+}
+
+// screenOptions wires the screen to the world of s.
+func (a *app) screenOptions(ctx context.Context, s *session) tui.Options {
+	return tui.Options{
 		Updates:  s.inventory.Watch(ctx),
 		Fixer:    s.fixer,
 		Language: a.language,
@@ -83,7 +88,7 @@ func (a *app) screen(cmd *cobra.Command, args []string) error {
 		ReadOnly: a.readOnly,
 		Demo:     a.demo,
 		DemoHint: "plimsoll --demo",
-	})
+	}
 }
 
 func (a *app) versionCommand() *cobra.Command {
