@@ -31,19 +31,27 @@ import (
 // Label marks everything that tests make in a real engine.
 const Label = "plimsoll.test"
 
+// requireEngine is the variable that makes a missing engine a failure: set
+// where an engine is promised, so that no test is skipped unnoticed.
+const requireEngine = "PLIMSOLL_REQUIRE_ENGINE"
+
 // Real returns a client of the engine that the environment names. Without one
 // the test is skipped, and says so.
 func Real(tb TB) *client.Client {
 	tb.Helper()
+	absent := tb.Skipf
+	if os.Getenv(requireEngine) != "" {
+		absent = tb.Fatalf
+	}
 	c, err := client.New(client.FromEnv)
 	if err != nil {
-		tb.Skipf("no Docker Engine: %v", err)
+		absent("no Docker Engine: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if _, err := c.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
 		c.Close()
-		tb.Skipf("no Docker Engine: %v", err)
+		absent("no Docker Engine: %v", err)
 	}
 	tb.Cleanup(func() { c.Close() })
 	return c
