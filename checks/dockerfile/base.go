@@ -60,7 +60,7 @@ var baseImageNotDigestPinned = check(checks.Check{
 		finding := f.finding(s.From, s.label(), checks.Msg("base image %s can be replaced under the same tag without the build noticing", s.Image))
 		f.addBaseEvidence(&finding, s)
 		b, ok := f.base(s)
-		if ok && strings.HasPrefix(b.Digest, "sha256:") && !s.variable() {
+		if ok && strings.HasPrefix(b.Digest, "sha256:") && !s.variable() && !f.moves(s, r) {
 			finding.Fixes = []checks.Fix{{
 				ID: "digest", Title: checks.Msg("pin the digest"), Safe: true,
 				Edit: fixed(checks.Edit{
@@ -89,7 +89,7 @@ var baseImageNotMinimal = check(checks.Check{
 			return
 		}
 		finding := f.finding(s.From, s.label(), checks.Msg("base image %s is the full variant, %s has less in it that can be attacked", s.Image, r.name+":"+variants[0]))
-		if r.digest == "" && r.tag != "" && r.tag != "latest" && !s.variable() {
+		if r.digest == "" && r.tag != "" && r.tag != "latest" && !s.variable() && !f.moves(s, r) {
 			finding.Fixes = []checks.Fix{{
 				ID: "smaller-variant", Title: checks.Msg("use a smaller variant"),
 				Caution: checks.Msg("packages that only the full image has must now be installed: rebuild and test"),

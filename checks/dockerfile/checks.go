@@ -9,7 +9,7 @@ import (
 
 // Checks returns the checks of this package in the order of the course.
 func Checks() []*checks.Check {
-	return []*checks.Check{
+	return slices.Concat([]*checks.Check{
 		baseImageUntagged, baseImageLatestTag, baseImageNotMinimal,
 		aptRecommendsInstalled, aptListsLeft,
 		finalUserRoot, userMissing, sudoUsed,
@@ -19,7 +19,9 @@ func Checks() []*checks.Check {
 		healthcheckMissing,
 		packageIndexUpdateAlone,
 		cmdShellForm, workdirRelative, instructionUnknown,
-	}
+	},
+		baseChecks(),
+	)
 }
 
 // check makes a check of a File out of c. On a file that BuildKit refuses

@@ -4,6 +4,7 @@ package dockerfile
 
 import (
 	"fmt"
+	"time"
 
 	"plimsoll/checks"
 	"plimsoll/checks/secret"
@@ -18,6 +19,8 @@ type File struct {
 	Source  []byte
 	Context Context
 	Bases   map[string]Base // by reference as it stands in FROM, ARG defaults expanded
+	Rules   Rules
+	Now     time.Time // the day to judge by; zero means that of the table of lifecycles
 
 	// Set by Parse.
 	Stages       []*Stage
@@ -36,6 +39,14 @@ type Base struct {
 	Tags    []string // every tag of the same image, such as debian:12.5
 	Passwd  []byte   // /etc/passwd; nil when not read
 	OnBuild []string
+	Created time.Time // zero when not known
+	Seen    time.Time // when these facts were read
+
+	// What a registry or a scanner said; empty when nobody asked it.
+	Served    string   // sha256:… that the registry serves for the tag now
+	Platforms []string // that the image exists for: "linux/amd64"
+	Fixable   []string // known vulnerabilities with a fix: "CVE-2024-1234"
+	Better    []string // tags with fewer of them, the best first
 }
 
 // Context is what is known of the build context: the directory of the file.

@@ -24,7 +24,8 @@ var update = flag.Bool("update", false, "rewrite the fixed files in testdata")
 //
 //	# want check-id "part of the message"
 //
-// above the line that a finding speaks of, and, under the name of a Dockerfile
+// above the line that a finding speaks of, or # want:LINE where that is a
+// comment itself, and, under the name of a Dockerfile
 // with an ending, what belongs to it:
 //
 //	NAME.facts        Bases and Context, in JSON
@@ -36,6 +37,7 @@ type sample struct {
 	facts struct {
 		Bases   map[string]Base
 		Context Context
+		Rules   Rules
 		Ignore  *string
 	}
 	only []string
@@ -43,7 +45,7 @@ type sample struct {
 
 func (s *sample) parse(src []byte) *File {
 	f := Parse("/project/Dockerfile", "Dockerfile", src)
-	f.Bases, f.Context = s.facts.Bases, s.facts.Context
+	f.Bases, f.Context, f.Rules = s.facts.Bases, s.facts.Context, s.facts.Rules
 	if s.facts.Ignore != nil {
 		f.Context.Ignore = []byte(*s.facts.Ignore)
 	}
@@ -54,7 +56,7 @@ func (s *sample) findings(f *File) []checks.Finding {
 	return slices.DeleteFunc(everything(f).Findings, func(x checks.Finding) bool { return !slices.Contains(s.only, x.Check.ID) })
 }
 
-var wantComment = regexp.MustCompile(`^\s*# want (\S+) "(.*)"$`)
+var wantComment = regexp.MustCompile(`^\s*# want(?::(\d+))? (\S+) "(.*)"$`)
 
 // wants returns the findings that the comments of a sample ask for, with the
 // lines that they speak of.
@@ -62,7 +64,11 @@ func wants(t *testing.T, src []byte) (out []string) {
 	var open [][2]string
 	for i, line := range strings.Split(string(src), "\n") {
 		if m := wantComment.FindStringSubmatch(line); m != nil {
-			open = append(open, [2]string{m[1], m[2]})
+			if m[1] != "" {
+				out = append(out, fmt.Sprintf("%s %s %s", m[1], m[2], m[3]))
+			} else {
+				open = append(open, [2]string{m[2], m[3]})
+			}
 			continue
 		}
 		if strings.Contains(line, "# want") {
