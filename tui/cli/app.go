@@ -12,7 +12,6 @@ import (
 	"syscall"
 
 	"github.com/charmbracelet/x/term"
-	"github.com/spf13/cobra"
 
 	"plimsoll/assets"
 	"plimsoll/checks"
@@ -30,17 +29,17 @@ const (
 type app struct {
 	out, err io.Writer
 
-	host, lang       string
-	demo, readOnly   bool
-	noConfig         bool
-	config           Config
-	language         assets.Language
-	translate        func(string) string
-	profile          string
-	suite            []*checks.Check
-	found            bool // findings at or above --fail-on were reported
-	isTerminal       bool
-	version, builtBy string
+	host, lang     string
+	demo, readOnly bool
+	noConfig       bool
+	config         Config
+	language       assets.Language
+	translate      func(string) string
+	profile        string
+	suite          []*checks.Check
+	found          bool // findings at or above --fail-on were reported
+	isTerminal     bool
+	version        string
 }
 
 // Main runs the program with the arguments of the process and returns its exit
@@ -135,14 +134,4 @@ func flagValue(args []string, name string) string {
 		}
 	}
 	return ""
-}
-
-// exactly returns a validator that says what is missing in plain words.
-func (a *app) exactly(n int, what string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) != n {
-			return errors.New(a.T("expected %s", what))
-		}
-		return nil
-	}
 }
