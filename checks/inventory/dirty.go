@@ -6,8 +6,8 @@ import (
 	"plimsoll/checks"
 )
 
-// A change is read at once when nothing happened lately; the rest of a burst
-// waits for quiet, but never longer than the ceiling.
+// A change is read at once when it was quiet before; the rest of a burst waits
+// for quiet again, but never longer than the ceiling.
 const (
 	quiet   = 150 * time.Millisecond
 	ceiling = time.Second
@@ -27,7 +27,7 @@ func (d *dirty) mark(now time.Time, refs ...checks.Ref) time.Time {
 	if d.refs == nil {
 		d.refs = map[identity]checks.Ref{}
 	}
-	idle := now.Sub(d.last) > ceiling
+	idle := now.Sub(d.last) > quiet && len(d.refs) == 0
 	if len(d.refs) == 0 {
 		d.first = now
 	}
