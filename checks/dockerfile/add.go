@@ -23,26 +23,25 @@ var addInsteadOfCopy = check(checks.Check{
 			name = sources[0]
 		}
 		finding := f.finding(in, in.Stage.label()+"/"+name, checks.Msg("ADD of %s would also unpack archives and fetch addresses, COPY would not", name))
-		if !onlyOfAdd(in.Flags) {
-			word := "COPY"
-			written := string(f.Source[in.Start : in.Start+3])
-			switch written {
-			case "add":
-				word = "copy"
-			case "Add":
-				word = "Copy"
-			}
-			finding.Fixes = []checks.Fix{{
-				ID: "copy", Title: checks.Msg("use COPY"), Safe: true,
-				Edit: fixed(checks.Edit{
-					Start: in.Start, End: in.Start + len("ADD"), New: word,
-					Reason: checks.Msg("COPY does only this"),
-				}),
-			}}
+		if in.couldBeCopy() {
+			finding.Fixes = []checks.Fix{{ID: "copy", Title: checks.Msg("use COPY"), Safe: true, Edit: fixed(f.copyEdit(in))}}
 		}
 		report(finding)
 	}
 })
+
+// couldBeCopy reports whether COPY does all that in, an ADD, does.
+func (in *Instruction) couldBeCopy() bool {
+	return in.Stage != nil && plainFiles(in.sources()) && !onlyOfAdd(in.Flags)
+}
+
+// copyEdit returns the edit that makes in, an ADD, a COPY.
+func (f *File) copyEdit(in *Instruction) checks.Edit {
+	return checks.Edit{
+		Start: in.Start, End: in.Start + len("ADD"), New: f.keyword("COPY"),
+		Reason: checks.Msg("COPY does only this"),
+	}
+}
 
 // sources returns what a COPY or ADD takes, heredocs left out.
 func (in *Instruction) sources() []string {

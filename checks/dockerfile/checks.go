@@ -21,6 +21,8 @@ func Checks() []*checks.Check {
 		cmdShellForm, workdirRelative, instructionUnknown,
 	},
 		baseChecks(),
+		packageChecks(),
+		instructionChecks(),
 	)
 }
 

@@ -34,38 +34,18 @@ var exposeSSH = check(checks.Check{
 
 // exposed reports port 22 among the ports of in.
 func (f *File) exposed(in *Instruction, report func(checks.Finding)) {
-	words := in.Words()
-	var v variables
-	var found []int
-	for i, w := range words {
-		text := w.Text
-		if strings.Contains(text, "$") {
-			if v == nil {
-				v = f.variablesAt(in)
-			}
-			text, _ = f.expand(text, v)
-		}
-		port, proto, _ := strings.Cut(strings.ToLower(strings.Trim(text, `"'`)), "/")
-		if port == "22" && proto != "udp" {
-			found = append(found, i)
-		}
+	isSSH := func(p port) bool {
+		return p.first == 22 && p.last == 22 && !strings.EqualFold(p.protocol, "udp")
 	}
-	if len(found) == 0 {
+	for _, p := range f.portsOf(in) {
+		if !isSSH(p) {
+			continue
+		}
+		finding := f.findingAt(in, p.word.Start, p.word.End, "22", checks.Msg("EXPOSE %s offers SSH on the network", p.word.Text))
+		finding.Fixes = f.hidePorts(in, isSSH, checks.Msg("docker exec gives a shell without a server on the network"))
+		report(finding)
 		return
 	}
-	w := words[found[0]]
-	finding := f.findingAt(in, w.Start, w.End, "22", checks.Msg("EXPOSE %s offers SSH on the network", w.Text))
-	reason := checks.Msg("docker exec gives a shell without a server on the network")
-	var edits []checks.Edit
-	if len(found) == len(words) {
-		edits = append(edits, f.remove(in, reason))
-	} else {
-		for _, i := range found {
-			edits = append(edits, removeWord(words, i, reason))
-		}
-	}
-	finding.Fixes = []checks.Fix{{ID: "remove-port", Title: checks.Msg("do not expose port 22"), Safe: true, Edit: fixed(edits...)}}
-	report(finding)
 }
 
 // removeWord returns the edit that takes out words[i], with the space before

@@ -19,6 +19,7 @@ type File struct {
 	Source  []byte
 	Context Context
 	Bases   map[string]Base // by reference as it stands in FROM, ARG defaults expanded
+	Labels  LabelSchema     // what the user wants of labels
 	Rules   Rules
 	Now     time.Time // the day to judge by; zero means that of the table of lifecycles
 
