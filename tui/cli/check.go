@@ -1,20 +1,37 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/moby/sys/atomicwriter"
 	"github.com/spf13/cobra"
 
 	"plimsoll/checks"
 	"plimsoll/checks/inventory"
+	"plimsoll/checks/suppress"
+	"plimsoll/tui/cli/report"
 )
 
+// checkOptions are the flags of plimsoll check.
+type checkOptions struct {
+	format, output, failOn  string
+	baseline, writeBaseline string
+	threshold               checks.Severity
+}
+
+// outputFormats are the formats of plimsoll check in the order of its help.
+const outputFormats = "table, json, sarif, markdown, github, html"
+
 func (a *app) checkCommand() *cobra.Command {
-	var format, failOn string
+	var o checkOptions
 	c := &cobra.Command{
 		Use:   "check [SUBJECT…]",
 		Short: a.T("Check files, images, containers and the host, and print what is wrong"),
@@ -24,14 +41,15 @@ A SUBJECT is a path, container:NAME, image:REF, containers, images or host; none
 the working directory. A file that is named is taken whatever its name: .yml and .yaml as a compose file, others as a
 Dockerfile.
 
+With --baseline only findings that are not in FILE are reported and count; --write-baseline writes FILE.
+
 Exit status: 0 clean, 1 findings at or above --fail-on, 2 error.`),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			write, ok := map[string]func(io.Writer, []inventory.Item) error{"table": a.writeTable, "json": a.writeJSON}[format]
-			if !ok {
-				return errors.New(a.T("unknown format %s: use table or json", format))
+			if a.writer(o.format) == nil {
+				return errors.New(a.T("unknown format %s: use %s", o.format, outputFormats))
 			}
-			threshold, err := parseThreshold(failOn)
-			if err != nil {
+			var err error
+			if o.threshold, err = parseThreshold(o.failOn); err != nil {
 				return err
 			}
 			s, err := a.open(cmd.Context(), nil)
@@ -39,12 +57,17 @@ Exit status: 0 clean, 1 findings at or above --fail-on, 2 error.`),
 				return err
 			}
 			defer s.close()
-			return a.check(cmd, s, s.subjects(args), threshold, write)
+			return a.check(cmd, s, s.subjects(args), o)
 		},
 	}
-	c.Flags().StringVar(&format, "format", "table", a.T("output `format`: table or json"))
-	c.Flags().StringVar(&failOn, "fail-on", checks.High.String(), a.T("exit with 1 at findings of this `severity` or worse, or never"))
-	c.Flags().StringVar(&a.profile, "profile", "", a.T("which checks: security, hygiene or all (default security)"))
+	f := c.Flags()
+	f.StringVar(&o.format, "format", "table", a.T("output `format`: %s", outputFormats))
+	f.StringVarP(&o.output, "output", "o", "", a.T("write to this `file` instead of the terminal"))
+	f.StringVar(&o.failOn, "fail-on", checks.High.String(), a.T("exit with 1 at findings of this `severity` or worse, or never"))
+	f.StringVar(&o.baseline, "baseline", "", a.T("report only what is not in this `file`"))
+	f.StringVar(&o.writeBaseline, "write-baseline", "", a.T("write what is found now to this `file`, so that only new findings are reported with --baseline"))
+	f.StringVar(&a.profile, "profile", "", a.T("which checks: security, hygiene or all (default security)"))
+	c.MarkFlagsMutuallyExclusive("baseline", "write-baseline")
 	return c
 }
 
@@ -61,9 +84,30 @@ func parseThreshold(name string) (checks.Severity, error) {
 	return s, nil
 }
 
+// writer returns what writes a format, nil when there is no such format.
+func (a *app) writer(format string) func(*report.Document, io.Writer) error {
+	switch format {
+	case "table":
+		return a.writeTable
+	case "json":
+		return a.writeJSON
+	}
+	return report.Formats[format]
+}
+
 // check gathers what args name and writes it. Without arguments a missing
 // engine is said and the files are checked all the same.
-func (a *app) check(cmd *cobra.Command, s *session, args []string, threshold checks.Severity, write func(io.Writer, []inventory.Item) error) error {
+func (a *app) check(cmd *cobra.Command, s *session, args []string, o checkOptions) error {
+	var old []report.Known
+	if o.baseline != "" {
+		data, err := os.ReadFile(o.baseline)
+		if err == nil {
+			old, err = report.ParseBaseline(data)
+		}
+		if err != nil {
+			return fmt.Errorf("--baseline %s: %w", o.baseline, err)
+		}
+	}
 	items, err := s.inventory.Gather(cmd.Context(), selection(args))
 	if err != nil && len(args) > 0 {
 		return err
@@ -72,22 +116,105 @@ func (a *app) check(cmd *cobra.Command, s *session, args []string, threshold che
 		fmt.Fprintf(a.err, "plimsoll: %s\n", a.explain(err))
 	}
 	order(items)
-	if err := write(a.out, items); err != nil {
+	if err := a.sayUnused(items); err != nil {
+		return err
+	}
+	d := &report.Document{Items: items, Root: root(s), Version: a.version, Language: a.language, Explain: a.explain}
+	if o.baseline != "" {
+		d.Compared = true
+		d.Items, d.Gone = report.Compare(d.Root, items, old)
+	}
+	if o.writeBaseline != "" {
+		data, err := report.MarshalBaseline(d.Root, items)
+		if err == nil {
+			err = atomicwriter.WriteFile(o.writeBaseline, data, 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("--write-baseline %s: %w", o.writeBaseline, err)
+		}
+	}
+	if err := a.write(d, o); err != nil {
 		return err
 	}
 	failed := 0
-	for _, item := range items {
+	for _, item := range d.Items {
 		if item.Subject == nil {
 			failed++
 		}
 		for _, f := range item.Report.Findings {
-			a.found = a.found || f.Severity >= threshold
+			a.found = a.found || f.Severity >= o.threshold && o.writeBaseline == ""
 		}
 	}
 	if failed > 0 {
 		return errors.New(a.T("%d subjects could not be read", failed))
 	}
 	return nil
+}
+
+// write writes d to where o says: a file is there entirely or not at all.
+func (a *app) write(d *report.Document, o checkOptions) error {
+	if o.output == "" {
+		return a.writer(o.format)(d, a.out)
+	}
+	var b bytes.Buffer
+	if err := a.writer(o.format)(d, &b); err != nil {
+		return err
+	}
+	if err := atomicwriter.WriteFile(o.output, b.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("--output %s: %w", o.output, err)
+	}
+	return nil
+}
+
+// root returns the directory that paths in reports are told from: that of the
+// repository, else the working directory.
+func root(s *session) string {
+	dir := s.demo
+	if dir == "" {
+		var err error
+		if dir, err = os.Getwd(); err != nil {
+			return ""
+		}
+	}
+	for up := dir; ; up = filepath.Dir(up) {
+		if _, err := os.Lstat(filepath.Join(up, ".git")); err == nil {
+			return up
+		}
+		if up == filepath.Dir(up) {
+			return dir
+		}
+	}
+}
+
+// sayUnused says which entries of the configuration are of no use any more.
+func (a *app) sayUnused(items []inventory.Item) error {
+	policy, err := a.policy()
+	if err != nil || len(policy.Exceptions) == 0 {
+		return err
+	}
+	unused := a.unusedExceptions(policy, func(e checks.Exception) (concerned, used bool) {
+		for _, item := range items {
+			if item.Subject == nil || !suppress.Concerns(e, item.Ref) || !a.judges(e, item.Ref.Kind, policy) {
+				continue
+			}
+			concerned = true
+			for _, s := range item.Report.Suppressed {
+				used = used || slices.Contains(e.Checks, s.Check.ID)
+			}
+		}
+		return concerned, used
+	}, time.Now())
+	if unused != nil {
+		fmt.Fprintf(a.err, "plimsoll: %s\n", strings.ReplaceAll(unused.Error(), "\n", "\nplimsoll: "))
+	}
+	return nil
+}
+
+// judges reports whether the checks of e are run on subjects of a kind.
+func (a *app) judges(e checks.Exception, kind checks.Kind, policy *checks.Policy) bool {
+	return slices.ContainsFunc(a.suite, func(c *checks.Check) bool {
+		return c.Kind == kind && slices.Contains(e.Checks, c.ID) && policy.Wants(c)
+	})
 }
 
 // order sorts items by kind, then by name, so that two runs compare.

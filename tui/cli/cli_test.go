@@ -110,7 +110,7 @@ func TestExitCodes(t *testing.T) {
 		{"check Dockerfile --profile hygiene", exitClean, ""},
 		{"check Dockerfile --profile everything", exitError, "security, hygiene or all"},
 		{"check Dockerfile --fail-on terrible", exitError, "critical, high, medium, low or info"},
-		{"check Dockerfile --format xml", exitError, "table or json"},
+		{"check Dockerfile --format xml", exitError, "table, json, sarif"},
 		{"check missing", exitError, "missing"},
 		{"check broken.yaml", exitError, "broken.yaml"},
 		{"check container:web", exitError, "no Docker Engine answers"},

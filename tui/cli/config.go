@@ -17,7 +17,7 @@ import (
 
 // configName is the configuration of a project; that of a user is
 // plimsoll/config.yaml in the user's configuration directory.
-const configName = ".plimsoll.yaml"
+const configName = checks.ConfigurationName
 
 // A Config is what the user wrote down. Its keys are promises.
 type Config struct {
@@ -26,6 +26,10 @@ type Config struct {
 	Profile  checks.Profile             `yaml:"profile"`
 	Severity map[string]checks.Severity `yaml:"severity"` // by check id
 	Disable  []string                   `yaml:"disable"`  // check ids
+
+	Ignore     []exception             `yaml:"ignore"`     // findings that are accepted, by subject
+	Registries []string                `yaml:"registries"` // that images may come from
+	Labels     map[string]checks.Label `yaml:"labels"`     // that images must have
 }
 
 // readConfig merges the user's configuration with the project's, which is
@@ -85,11 +89,17 @@ func decodeConfig(path string, c Config, suite []*checks.Check) (Config, error) 
 	if err != nil {
 		return c, fmt.Errorf("%s: %w", path, err)
 	}
+	outer := c.Ignore
+	c.Ignore = nil
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 		return c, fmt.Errorf("%s: %w", path, err)
 	}
+	for i := range c.Ignore {
+		c.Ignore[i].Root = filepath.Dir(path)
+	}
+	c.Ignore = append(outer, c.Ignore...)
 	if c.Profile != "" {
 		if _, err := checks.ParseProfile(string(c.Profile)); err != nil {
 			return c, fmt.Errorf("%s: %w", path, err)
@@ -98,6 +108,9 @@ func decodeConfig(path string, c Config, suite []*checks.Check) (Config, error) 
 	ids := c.Disable
 	for id := range c.Severity {
 		ids = append(slices.Clip(ids), id)
+	}
+	for _, e := range c.Ignore {
+		ids = append(slices.Clip(ids), e.Checks...)
 	}
 	for _, id := range ids {
 		if !slices.ContainsFunc(suite, func(k *checks.Check) bool { return k.ID == id }) {
@@ -109,7 +122,10 @@ func decodeConfig(path string, c Config, suite []*checks.Check) (Config, error) 
 
 // policy returns what c says about checks. A profile given by flag wins.
 func (c Config) policy(profile checks.Profile) *checks.Policy {
-	p := &checks.Policy{Profile: c.Profile, Severities: c.Severity, Disabled: map[string]bool{}}
+	p := &checks.Policy{Profile: c.Profile, Severities: c.Severity, Disabled: map[string]bool{}, Registries: c.Registries, Labels: c.Labels}
+	for _, e := range c.Ignore {
+		p.Exceptions = append(p.Exceptions, checks.Exception(e))
+	}
 	if profile != "" {
 		p.Profile = profile
 	}

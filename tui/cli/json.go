@@ -3,10 +3,11 @@ package cli
 import (
 	"encoding/json"
 	"io"
+	"time"
 
 	"plimsoll/checks"
-	"plimsoll/checks/inventory"
 	"plimsoll/checks/terminal"
+	"plimsoll/tui/cli/report"
 )
 
 // The JSON of a report, schema 1. Fields are added, never renamed or removed.
@@ -15,6 +16,17 @@ type (
 		Schema   int           `json:"schema"`
 		Subjects []jsonSubject `json:"subjects"`
 		Findings []jsonFinding `json:"findings"`
+
+		Suppressed []jsonSuppressed `json:"suppressed,omitempty"` // accepted by the user; they do not count
+		Gone       []report.Known   `json:"no_longer_found,omitempty"`
+	}
+	jsonSuppressed struct {
+		jsonFinding
+		Suppressed struct {
+			Reason string `json:"reason"`
+			Until  string `json:"until,omitempty"`
+			By     string `json:"by"`
+		} `json:"suppressed"`
 	}
 	jsonSubject struct {
 		checks.Ref
@@ -34,9 +46,9 @@ type (
 	}
 )
 
-func (a *app) writeJSON(w io.Writer, items []inventory.Item) error {
-	report := jsonReport{Schema: 1, Subjects: []jsonSubject{}, Findings: []jsonFinding{}}
-	for _, item := range items {
+func (a *app) writeJSON(d *report.Document, w io.Writer) error {
+	out := jsonReport{Schema: 1, Subjects: []jsonSubject{}, Findings: []jsonFinding{}, Gone: d.Gone}
+	for _, item := range d.Items {
 		ref := clean(item.Ref)
 		s := jsonSubject{Ref: ref}
 		for i, err := range item.Report.Errors {
@@ -45,23 +57,36 @@ func (a *app) writeJSON(w io.Writer, items []inventory.Item) error {
 			}
 			s.Error += terminal.Line(a.explain(err))
 		}
-		report.Subjects = append(report.Subjects, s)
-		for _, f := range item.Report.Findings {
-			j := jsonFinding{
-				Check: f.Check.ID, Severity: f.Severity, Chapter: f.Check.Chapter, Subject: ref,
-				Line: f.Line, EndLine: f.EndLine, Key: terminal.Line(f.Key), Message: f.Message.In(a.translate),
-				Evidence: []string{}, Fixable: f.Fixable(),
+		out.Subjects = append(out.Subjects, s)
+		for i := range item.Report.Findings {
+			out.Findings = append(out.Findings, a.jsonFinding(ref, &item.Report.Findings[i]))
+		}
+		for i := range item.Report.Suppressed {
+			f := &item.Report.Suppressed[i]
+			j := jsonSuppressed{jsonFinding: a.jsonFinding(ref, &f.Finding)}
+			j.Suppressed.Reason, j.Suppressed.By = f.Suppression.Reason, f.Suppression.Source
+			if !f.Suppression.Until.IsZero() {
+				j.Suppressed.Until = f.Suppression.Until.Format(time.DateOnly)
 			}
-			for _, e := range f.Evidence {
-				j.Evidence = append(j.Evidence, e.String())
-			}
-			report.Findings = append(report.Findings, j)
+			out.Suppressed = append(out.Suppressed, j)
 		}
 	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(report)
+	return enc.Encode(out)
+}
+
+func (a *app) jsonFinding(ref checks.Ref, f *checks.Finding) jsonFinding {
+	j := jsonFinding{
+		Check: f.Check.ID, Severity: f.Severity, Chapter: f.Check.Chapter, Subject: ref,
+		Line: f.Line, EndLine: f.EndLine, Key: terminal.Line(f.Key), Message: f.Message.In(a.translate),
+		Evidence: []string{}, Fixable: f.Fixable(),
+	}
+	for _, e := range f.Evidence {
+		j.Evidence = append(j.Evidence, e.String())
+	}
+	return j
 }
 
 func clean(ref checks.Ref) checks.Ref {

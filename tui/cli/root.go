@@ -67,7 +67,7 @@ func (a *app) screen(cmd *cobra.Command, args []string) error {
 	}
 	defer s.close()
 	if !a.isTerminal {
-		if err := a.check(cmd, s, s.subjects(args), checks.Critical+1, a.writeTable); err != nil {
+		if err := a.check(cmd, s, s.subjects(args), checkOptions{format: "table", threshold: checks.Critical + 1}); err != nil {
 			return err
 		}
 		cmd.Println(a.T("This is not a terminal; plimsoll check has more formats, plimsoll fix repairs."))

@@ -9,8 +9,8 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"plimsoll/checks"
-	"plimsoll/checks/inventory"
 	"plimsoll/checks/terminal"
+	"plimsoll/tui/cli/report"
 )
 
 // kindTitle names a kind of subject as a heading.
@@ -49,7 +49,8 @@ func (a *app) severityWord(s checks.Severity) string {
 }
 
 // writeTable prints every subject with findings or errors, then a summary.
-func (a *app) writeTable(w io.Writer, items []inventory.Item) error {
+func (a *app) writeTable(d *report.Document, w io.Writer) error {
+	items, suppressed := d.Items, 0
 	counts := map[checks.Severity]int{}
 	clean := 0
 	widest := 0
@@ -62,6 +63,7 @@ func (a *app) writeTable(w io.Writer, items []inventory.Item) error {
 	var b strings.Builder
 	for _, item := range items {
 		r := item.Report
+		suppressed += len(r.Suppressed)
 		if len(r.Findings) == 0 && len(r.Errors) == 0 {
 			clean++
 			continue
@@ -83,6 +85,12 @@ func (a *app) writeTable(w io.Writer, items []inventory.Item) error {
 		b.WriteByte('\n')
 	}
 	b.WriteString(a.summary(len(items), clean, counts))
+	if suppressed > 0 {
+		b.WriteString(faint.Render(a.T("%d findings are suppressed.", suppressed)) + "\n")
+	}
+	for _, k := range d.Gone {
+		b.WriteString(faint.Render(a.T("no longer found: %s on %s", terminal.Line(k.Check), terminal.Line(k.Subject))) + "\n")
+	}
 	_, err := lipgloss.Fprint(w, b.String())
 	return err
 }
