@@ -48,6 +48,8 @@ func forbidden(pkg, imported string) (why string) {
 		return ""
 	case slices.Contains(core, imported):
 		return ""
+	case pkg != "checks" && strings.HasPrefix(imported, pkg+"/"):
+		return "" // a part of itself
 	case pkg == "checks/compose" && imported == "checks/container":
 		return "" // services are judged by the checks of containers
 	}
