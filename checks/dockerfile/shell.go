@@ -18,6 +18,10 @@ type script struct {
 	indexes  map[string]index // see indexOf
 	tail     int              // byte of the source where "&& more" can be added; -1 when nowhere
 	lines    bool             // a heredoc: tail is the start of a line rather than the end of a command
+	chain    bool             // nothing but commands joined by &&, so that others can be joined to it
+	assigns  []assignment
+	calls    []*call   // see callsOf
+	mistakes []mistake // see shelllint.go
 }
 
 // A command is one simple command, wherever it stands: in a list, a pipe, a
@@ -37,6 +41,20 @@ type pipe struct {
 	parts      []*command // nil for what is not a simple command
 	start, end int
 	list       bool // && and ; alone stand around it, so it can become a list itself
+	tested     bool // it is a condition, so a failure of any part may be meant
+}
+
+// An assignment is NAME=value before a command or in an export.
+type assignment struct {
+	name       string
+	value      shellWord // text "" without a value
+	start, end int       // bytes of the source
+	next       int       // start of what follows it in the same command, -1 when nothing does
+	command    string    // the program that gets it, or the keyword: "export"
+	stmtStart  int       // the whole statement, for an export of nothing else
+	stmtEnd    int
+	alone      bool
+	nested     bool
 }
 
 // program returns the base name of what c runs: "apt-get".
@@ -67,7 +85,13 @@ func (f *File) mentions(in *Instruction, hints ...string) bool {
 }
 
 // toolHints are words without which no check needs to understand a RUN.
-var toolHints = [...]string{"sudo", "doas", "apt", "apk", "yum", "dnf", "zypper", "curl", "wget", "useradd", "adduser"}
+var toolHints = [...]string{
+	"sudo", "doas", "apt", "apk", "yum", "dnf", "zypper", "curl", "wget", "useradd", "adduser",
+	"pip", "npm", "yarn", "pnpm", "bundle", "gem", "go ", "cargo", "composer", "rpm", "git", "config",
+	"export", "|", "cd ", "rm ", "ln ", "ch", "$", "[ ", "dotnet", "gradle", "mvn", "poetry", "pipenv", "uv ",
+	"VERIFY", "TRUSTED", "strict_ssl", "STRICT_SSL", "REJECT", "pecl", "ssh", "vi", "ps", "top", "ser", "kill", "mount",
+	"free", "shutdown", "ifconfig", "nano", "source ", "make", "az ", "sam ", "next", "az", "ng ",
+}
 
 // script returns what the RUN in executes. It is empty where that is not a
 // shell script, or cannot be parsed.
@@ -95,8 +119,9 @@ func (f *File) script(in *Instruction) *script {
 			body := Text{String: in.Args.String + "\n" + string(f.Source[in.Heredocs[0].Start:in.End])}
 			body.pieces = append(append(body.pieces, in.Args.pieces...), piece{len(in.Args.String) + 1, in.Heredocs[0].Start})
 			s.addText(body, true)
-			s.tail = -1
+			s.tail, s.chain = -1, false
 		}
+		s.calls = callsOf(s)
 	})
 	return s
 }
@@ -158,6 +183,7 @@ func (s *script) addText(t Text, top bool) bool {
 	}
 	if top {
 		s.tail = tail(file, t)
+		s.chain = isChain(file)
 	}
 	w := walker{script: s, text: t, nested: !top, made: map[*syntax.Stmt]*command{}}
 	syntax.Walk(file, w.visit)
@@ -224,6 +250,7 @@ func (w *walker) visit(n syntax.Node) bool {
 			w.pipe(n)
 		}
 	}
+	w.lint(n)
 	w.stack = append(w.stack, n)
 	return true
 }
@@ -249,10 +276,9 @@ func (w *walker) statement(st *syntax.Stmt) *command {
 	switch call := st.Cmd.(type) {
 	case *syntax.CallExpr:
 		words = call.Args
-	case *syntax.TimeClause:
-		return nil
-	default:
-		return nil
+		w.assign(st, call.Assigns, words, "")
+	case *syntax.DeclClause:
+		w.assign(st, call.Args, nil, call.Variant.Value)
 	}
 	if len(words) == 0 {
 		return nil
@@ -294,7 +320,7 @@ func (w *walker) pipe(b *syntax.BinaryCmd) {
 	}
 	flatten(b.X)
 	flatten(b.Y)
-	p := &pipe{list: !w.nested && !w.inside() && w.plainList()}
+	p := &pipe{list: !w.nested && !w.inside() && w.plainList(), tested: w.tested(b)}
 	for _, st := range stmts {
 		p.parts = append(p.parts, w.statement(st))
 	}
