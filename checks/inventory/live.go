@@ -60,7 +60,7 @@ type world struct {
 	images  *images
 
 	engineListed, filesListed bool // everything of this source has been listed once
-	noNewPrivileges           bool // see reader
+	engine                    engineFacts
 }
 
 // readers is how many subjects are read at once: more gains nothing on a real
@@ -157,7 +157,7 @@ func (w *world) read(ctx context.Context, slots *semaphore.Weighted) {
 		return
 	}
 	r := w.v.reader(w.images)
-	r.noNewPrivileges = w.noNewPrivileges
+	r.engine = w.engine
 	go w.v.guard(ctx, func() {
 		// One batch of a thousand should show as it goes, and not cost a
 		// message each.
