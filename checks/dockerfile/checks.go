@@ -20,7 +20,7 @@ func Checks() []*checks.Check {
 		packageIndexUpdateAlone,
 		cmdShellForm, workdirRelative, instructionUnknown,
 	},
-		baseChecks(),
+		baseChecks(), privilegeChecks(),
 		packageChecks(),
 		instructionChecks(),
 	)

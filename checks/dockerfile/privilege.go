@@ -9,3 +9,14 @@ func baseChecks() []*checks.Check {
 		baseImageFixedPlatform, baseImageRedundantPlatform, baseImagePlatformMismatch, fromArgUndeclared, fromArgDefaultInvalid,
 	}
 }
+
+// privilegeChecks are the checks of users and rights that go beyond the user
+// that the image ends with.
+func privilegeChecks() []*checks.Check {
+	return []*checks.Check{
+		userCreatedNotUsed, userNotNumeric, userUnknownInStage, userDropsGroups,
+		copyRootOwnedAfterUser, copyCodeOwnedByRuntimeUser, worldWritablePath, setuidBitAdded,
+		statefulServiceAsRoot, passwordSetInBuild, useraddHugeSparseLog, workdirSystemDir,
+		runSecurityInsecure, runNetworkHost, runBindSensitiveSource, dockerSocketInImage, volumeSensitivePath,
+	}
+}

@@ -31,6 +31,10 @@ func (f *File) offerUser(finding *checks.Finding, s *Stage, u user) {
 		}
 	}
 	name, why := f.suggestUser(s)
+	name, pin, same := f.numbered(s, name)
+	if !same {
+		why = checks.Msg("a number works in every image, and orchestrators can check it")
+	}
 	edit, ok := f.userEdit(s, u)
 	if !ok {
 		return
@@ -45,7 +49,11 @@ func (f *File) offerUser(finding *checks.Finding, s *Stage, u user) {
 			if err := validUser(v["user"]); err != nil {
 				return nil, err
 			}
-			return []checks.Edit{edit(v["user"])}, nil
+			edits := []checks.Edit{edit(v["user"])}
+			if v["user"] == name {
+				edits = append(edits, pin...)
+			}
+			return edits, nil
 		},
 	}}
 }
