@@ -9,6 +9,7 @@ import (
 // Rules are what the project has decided, from its settings.
 type Rules struct {
 	Registries []string // that images may come from: "ghcr.io/acme", "*.example.com"; empty means any
+	Labels     LabelSchema
 }
 
 var baseImageUntrustedRegistry = check(checks.Check{

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/util/suggest"
@@ -115,29 +116,12 @@ var syntaxDirectiveTypo = check(checks.Check{
 		switch {
 		case c.directive && strings.EqualFold(name, right):
 		case !strings.EqualFold(name, right) || !strings.Contains(c.text, "="):
-			finding := f.commentFinding(c, right, checks.Msg("%s is taken for a comment: the directive is written %s=", c.text, right))
-			if c.next != nil && (len(f.Instructions) == 0 || c.next == f.Instructions[0]) && right == "syntax" && f.atHead(c) {
-				finding.Fixes = []checks.Fix{{
-					ID: "directive", Title: checks.Msg("write the directive so that it is read"), Caution: checks.Msg("the build will fetch %s and run it", value),
-					Edit: fixed(checks.Edit{Start: c.start, End: c.end, New: "# " + right + "=" + value, Reason: checks.Msg("the spelling that the builder knows")}),
-				}}
-			}
-			report(finding)
+			report(f.commentFinding(c, right, checks.Msg("%s is taken for a comment: the directive is written %s=", c.text, right)))
 		default:
 			report(f.commentFinding(c, right, checks.Msg("the directive %s comes too late: after a comment, an empty line or an instruction it is a comment", right)))
 		}
 	}
 })
-
-// atHead reports whether only directives stand above c.
-func (f *File) atHead(c comment) bool {
-	for _, other := range f.comments() {
-		if other.line < c.line && !other.directive {
-			return false
-		}
-	}
-	return c.line == 1 || bytes.HasPrefix(bytes.TrimPrefix(f.Source, []byte("\xef\xbb\xbf")), []byte("#")) && c.line <= 2
-}
 
 // directiveValue reports whether value can be meant for the directive name.
 func directiveValue(name, value string) bool {
@@ -161,6 +145,9 @@ var descriptionCommentMisplaced = check(checks.Check{
 	for i, c := range all {
 		if c.directive || !c.adjacent || c.text == "" || i+1 < len(all) && all[i+1].next == c.next {
 			continue // of several, the last counts
+		}
+		if !strings.ContainsFunc(c.text, unicode.IsLetter) {
+			continue // a line drawn
 		}
 		in := c.next
 		var subjects []string

@@ -12,6 +12,9 @@ import (
 // variables filled in, and the byte of the source behind its last letter.
 func (f *File) destination(in *Instruction) (written, dest string, certain bool, end int) {
 	s := in.Args.String
+	if strings.HasPrefix(s, "[") && !in.IsExec {
+		return "", "", false, 0
+	}
 	if in.IsExec {
 		if len(in.Exec) < 2 {
 			return "", "", false, 0

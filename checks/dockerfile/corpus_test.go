@@ -178,7 +178,7 @@ func fixAll(f *File, report checks.Report, safe bool) (patched, error) {
 // parseLike parses a patched f with the same facts from outside.
 func (p patched) parseLike(f *File) *File {
 	g := Parse(f.Path, f.Name, p.source)
-	g.Context, g.Bases = f.Context, f.Bases
+	g.Context, g.Bases, g.Rules = f.Context, f.Bases, f.Rules
 	g.Context.Ignore = p.ignore
 	return g
 }

@@ -19,7 +19,6 @@ type File struct {
 	Source  []byte
 	Context Context
 	Bases   map[string]Base // by reference as it stands in FROM, ARG defaults expanded
-	Labels  LabelSchema     // what the user wants of labels
 	Rules   Rules
 	Now     time.Time // the day to judge by; zero means that of the table of lifecycles
 
@@ -28,6 +27,8 @@ type File struct {
 	Instructions []*Instruction // all of them, the ones before the first FROM too
 	Escape       byte           // what continues a line and quotes: '\\' or '`'
 	Refusal      *Refusal       // nil when BuildKit accepts the file
+
+	lower bool // most keywords are in lower case
 }
 
 // A Base is what is known of an image that a Dockerfile builds on.
@@ -64,6 +65,7 @@ func Parse(path, name string, src []byte) *File {
 	f := &File{Path: path, Name: name, Source: src, Escape: '\\'}
 	f.scan()
 	f.divide()
+	f.lower = f.lowerKeywords()
 	f.Refusal = refusal(src)
 	return f
 }

@@ -93,10 +93,23 @@ func (f *File) eol() string {
 	return "\n"
 }
 
+// respelled returns a new line with its keyword in the case of the others.
+func (f *File) respelled(line string) string {
+	keyword, rest, ok := strings.Cut(line, " ")
+	if !ok || !isKeyword(keyword) {
+		return line
+	}
+	return f.keyword(keyword) + " " + rest
+}
+
 // insertBefore returns the edit that puts a line above in.
 func (f *File) insertBefore(in *Instruction, line string, reason checks.Message) checks.Edit {
 	at := f.lineStart(in)
-	return checks.Edit{Start: at, End: at, New: line + f.eol(), Reason: reason}
+	line = f.respelled(line) + f.eol()
+	if strings.EqualFold(line[:min(3, len(line))], "ARG") && f.commentAbove(at) {
+		line = f.eol() + line // the comment would be taken for its description
+	}
+	return checks.Edit{Start: at, End: at, New: line, Reason: reason}
 }
 
 // insertAfter returns the edit that puts a line below in, also where in ends
@@ -105,6 +118,7 @@ func (f *File) insertAfter(in *Instruction, line string, reason checks.Message) 
 	if in.open {
 		return checks.Edit{}, false
 	}
+	line = f.respelled(line)
 	i := bytes.IndexByte(f.Source[in.End:], '\n')
 	if i < 0 {
 		n := len(f.Source)
@@ -114,13 +128,39 @@ func (f *File) insertAfter(in *Instruction, line string, reason checks.Message) 
 	return checks.Edit{Start: at, End: at, New: line + f.eol(), Reason: reason}, true
 }
 
-// remove returns the edit that takes in out, with its lines.
+// remove returns the edit that takes in out, with its lines. A comment above it
+// must not become the description of an ARG or a stage below.
 func (f *File) remove(in *Instruction, reason checks.Message) checks.Edit {
-	end := len(f.Source)
+	start, end := f.lineStart(in), len(f.Source)
 	if i := bytes.IndexByte(f.Source[in.End:], '\n'); i >= 0 {
 		end = in.End + i + 1
+		if f.commentAbove(start) && f.describable(end) {
+			end = in.End
+		}
 	}
-	return checks.Edit{Start: f.lineStart(in), End: end, Reason: reason}
+	return checks.Edit{Start: start, End: end, Reason: reason}
+}
+
+// commentAbove reports whether the line above the one that starts at byte at is
+// a comment.
+func (f *File) commentAbove(at int) bool {
+	if at < 1 {
+		return false
+	}
+	line := f.Source[bytes.LastIndexByte(f.Source[:at-1], '\n')+1 : at-1]
+	line = bytes.TrimSpace(bytes.TrimPrefix(line, []byte("\xef\xbb\xbf")))
+	return len(line) > 0 && line[0] == '#'
+}
+
+// describable reports whether an ARG or FROM starts on the line at byte at, or
+// below more comments.
+func (f *File) describable(at int) bool {
+	for line := range bytes.Lines(f.Source[at:]) {
+		if line = bytes.TrimSpace(line); len(line) == 0 || line[0] != '#' {
+			return len(line) > 4 && (strings.EqualFold(string(line[:4]), "ARG ") || strings.EqualFold(string(line[:4]), "FROM"))
+		}
+	}
+	return false
 }
 
 // lineStart returns where the line begins on which in starts.

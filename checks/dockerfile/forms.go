@@ -14,7 +14,7 @@ var keywordCaseMixed = check(checks.Check{
 	Chapter:  checks.Hygiene,
 	Refs:     []string{"BuildKit FromAsCasing", "BuildKit ConsistentInstructionCasing"},
 }, func(f *File, report func(checks.Finding)) {
-	lower := f.lowerKeywords()
+	lower := f.lower
 	reason := checks.Msg("as the other keywords of the file")
 	for _, in := range f.Instructions {
 		written := f.written(in)
@@ -81,7 +81,7 @@ func (f *File) lowerKeywords() bool {
 }
 
 // keyword returns word, which is in capitals, as the file spells keywords.
-func (f *File) keyword(word string) string { return spelled(word, f.lowerKeywords()) }
+func (f *File) keyword(word string) string { return spelled(word, f.lower) }
 
 func spelled(word string, lower bool) string {
 	if lower {

@@ -105,10 +105,10 @@ var labelRequiredMissing = check(checks.Check{
 	Refs:     []string{"hadolint DL3049"},
 }, func(f *File, report func(checks.Finding)) {
 	s := f.Final()
-	if s == nil || len(f.Labels.Required) == 0 {
+	if s == nil || len(f.Rules.Labels.Required) == 0 {
 		return
 	}
-	for _, key := range f.Labels.Required {
+	for _, key := range f.Rules.Labels.Required {
 		if f.labelled(s, key) {
 			continue
 		}
@@ -135,11 +135,11 @@ var labelSuperfluous = check(checks.Check{
 	Chapter:  checks.Hygiene,
 	Refs:     []string{"hadolint DL3050"},
 }, func(f *File, report func(checks.Finding)) {
-	if !f.Labels.Strict {
+	if !f.Rules.Labels.Strict {
 		return
 	}
 	f.eachLabel(func(in *Instruction, p Pair) {
-		if _, ok := f.Labels.Formats[p.Name]; ok || slices.Contains(f.Labels.Required, p.Name) || strings.Contains(p.Name, "$") {
+		if _, ok := f.Rules.Labels.Formats[p.Name]; ok || slices.Contains(f.Rules.Labels.Required, p.Name) || strings.Contains(p.Name, "$") {
 			return
 		}
 		report(f.findingAt(in, p.Start, p.End, p.Name, checks.Msg("the label %s is not among those that the configuration allows", p.Name)))
@@ -235,7 +235,7 @@ var labelFormatWrong = check(checks.Check{
 	Refs:     []string{"hadolint DL3052", "hadolint DL3053", "hadolint DL3054", "hadolint DL3055", "hadolint DL3056", "hadolint DL3058"},
 }, func(f *File, report func(checks.Finding)) {
 	f.eachLabel(func(in *Instruction, p Pair) {
-		format, ok := f.Labels.Formats[p.Name]
+		format, ok := f.Rules.Labels.Formats[p.Name]
 		if !ok {
 			format, ok = standardLabel(p.Name)
 		}

@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"encoding/json"
 	"path"
 	"slices"
 	"strings"
@@ -87,7 +88,10 @@ var jsonFormInvalid = check(checks.Check{
 		if !takesExec(keyword) || !strings.HasPrefix(text[start:], "[") || in.IsExec || validExec(text[start:]) {
 			continue
 		}
-		items, sure := listItems(text[start:], keyword)
+		items, sure := followed(text[start:], keyword)
+		if !sure {
+			items, sure = listItems(text[start:], keyword)
+		}
 		if !sure {
 			continue
 		}
@@ -106,6 +110,23 @@ var jsonFormInvalid = check(checks.Check{
 		report(finding)
 	}
 })
+
+// followed returns the items of a JSON list after which more text stands, such
+// as a comment, which makes the whole no list.
+func followed(s, keyword string) (items []string, ok bool) {
+	if keyword == "COPY" || keyword == "ADD" {
+		return nil, false
+	}
+	d := json.NewDecoder(strings.NewReader(s))
+	if err := d.Decode(&items); err != nil || len(items) == 0 {
+		return nil, false
+	}
+	rest := strings.TrimSpace(s[d.InputOffset():])
+	if !strings.HasPrefix(rest, "#") {
+		return nil, rest != "" && keyword != "RUN"
+	}
+	return items, true
+}
 
 // listItems returns what the items of a broken JSON list are, none when that is
 // not certain. It is sure when s is meant as a list rather than as a test of

@@ -246,7 +246,7 @@ func (f *File) hidePorts(in *Instruction, match func(port) bool, reason checks.M
 
 var exposePrivilegedPort = check(checks.Check{
 	ID:       "expose-privileged-port",
-	Title:    "Privileged port without root",
+	Title:    "Port that may need root",
 	Severity: checks.Low,
 	Chapter:  checks.NetworkIsolation,
 	Refs:     []string{"CIS 5.8 (v1.6.0)"},
@@ -256,18 +256,22 @@ var exposePrivilegedPort = check(checks.Check{
 		return
 	}
 	u := f.userOf(s)
-	if !u.known || u.isRoot() {
-		return
+	root := !u.known || u.isRoot()
+	if root && (startsAsRoot[parseReference(s.Root().Image).official()] || f.dropsPrivileges(s) != "") {
+		return // opens its port before it leaves root
 	}
 	for _, stage := range s.Chain() {
 		for _, in := range stage.Instructions {
-			if in.Keyword != "EXPOSE" {
-				continue
-			}
 			for _, p := range f.portsOf(in) {
-				if p.first > 0 && p.first < 1024 && !p.administrative() {
-					report(f.findingAt(in, p.word.Start, p.word.End, p.number, checks.Msg("port %s is below 1024, which %s may not open on every engine", p.number, u.written())))
+				if p.first <= 0 || p.first >= 1024 || p.host != "" || p.administrative() {
+					continue
 				}
+				finding := f.findingAt(in, p.word.Start, p.word.End, p.number, checks.Msg("port %s is below 1024, which %s may not open on every engine", p.number, u.written()))
+				if root {
+					finding.Severity = checks.Info
+					finding.Message = checks.Msg("port %s is below 1024, which not every engine lets a user other than root open", p.number)
+				}
+				report(finding)
 			}
 		}
 	}

@@ -254,6 +254,9 @@ func (s *sample) variants(t *testing.T) {
 		"blanks at the end": append(bytes.Clone(s.src), "\n  \n"...),
 	} {
 		f := s.parse(src)
+		if name == "lower case" && slices.Contains(s.only, "keyword-case-mixed") {
+			continue
+		}
 		if got := lines(s.findings(f)); !slices.Equal(got, want) {
 			t.Errorf("%s: findings are\n%s\nwant\n%s", name, strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}

@@ -29,7 +29,7 @@ var copyFromUnknownStage = check(checks.Check{
 			continue
 		}
 		finding := f.findingAt(u.in, u.start, u.end, u.name, checks.Msg("%s is no stage of this file, so the builder looks for an image of that name", u.name))
-		if near, ok := suggest.Search(u.name, f.stageNames(), false); ok {
+		if near, ok := suggest.Search(u.name, f.stageNames(), false); ok && len(u.name) > 3 {
 			finding.Message = checks.Msg("%s is no stage of this file, so the builder looks for an image of that name: %s is meant?", u.name, near)
 		}
 		report(finding)
@@ -138,7 +138,7 @@ var copyFromEmptyScratch = check(checks.Check{
 		s := f.stageOf(u)
 		switch {
 		case s == nil && strings.EqualFold(u.name, "scratch"):
-		case s != nil && s != u.in.Stage && s.Root().Image == "scratch" && !fills(s):
+		case s != nil && s != u.in.Stage && s.Root().Image == "scratch" && !slices.ContainsFunc(s.Chain(), (*Stage).variable) && !fills(s):
 		default:
 			continue
 		}
@@ -192,16 +192,42 @@ var stageUnreachable = check(checks.Check{
 			continue
 		}
 		finding := f.finding(s.From, s.label(), checks.Msg("the final image needs nothing of the stage %s: it is built only when asked for with --target", s.label()))
-		if edit, ok := f.removeStage(s); ok {
+		if edits, ok := f.removeStages(s, needs); ok {
 			finding.Fixes = []checks.Fix{{
 				ID: "delete-stage", Title: checks.Msg("delete the stage"),
 				Caution: checks.Msg("right unless somebody builds it with --target %s", s.label()),
-				Edit:    fixed(edit),
+				Edit:    fixed(edits...),
 			}}
 		}
 		report(finding)
 	}
 })
+
+// removeStages returns the edits that take out s, which the image does not
+// need, and all that is built from it.
+func (f *File) removeStages(s *Stage, needs map[*Stage][]*Stage) ([]checks.Edit, bool) {
+	doomed := map[*Stage]bool{s: true}
+	for again := true; again; {
+		again = false
+		for _, other := range f.Stages {
+			if !doomed[other] && slices.ContainsFunc(needs[other], func(n *Stage) bool { return doomed[n] }) {
+				doomed[other], again = true, true
+			}
+		}
+	}
+	var edits []checks.Edit
+	for _, other := range f.Stages {
+		if !doomed[other] {
+			continue
+		}
+		edit, ok := f.removeStage(other)
+		if !ok {
+			return nil, false
+		}
+		edits = append(edits, edit)
+	}
+	return edits, true
+}
 
 // isTarget reports whether a stage of this name is there to be asked for.
 func isTarget(name string) bool {

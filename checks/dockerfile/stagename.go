@@ -145,7 +145,7 @@ var stageNameCase = check(checks.Check{
 		}
 		words := s.From.Words()
 		finding := f.finding(s.From, lower, checks.Msg("the stage %s is called %s by the builder, which knows no capitals", s.Name, lower))
-		if f.namesakes(lower) == 1 && lower != "scratch" && lower != "context" {
+		if f.stageNamed(lower) == s && lower != "scratch" && lower != "context" {
 			reason := checks.Msg("the name that the builder uses")
 			edits := []checks.Edit{{Start: words[2].Start, End: words[2].End, New: lower, Reason: reason}}
 			for _, u := range f.stageUses() {

@@ -81,7 +81,8 @@ func (f *File) needs() map[*Stage][]*Stage {
 	for _, s := range f.Stages {
 		if s.Parent != nil {
 			out[s] = append(out[s], s.Parent)
-		} else if prefix, suffix, ok := namePattern(s.Base.Text); ok {
+		}
+		if prefix, suffix, ok := namePattern(s.Base.Text); ok {
 			for _, other := range f.Stages[:s.Index] {
 				name := strings.ToLower(other.Name)
 				if name != "" && len(name) >= len(prefix)+len(suffix) && strings.HasPrefix(name, prefix) && strings.HasSuffix(name, suffix) {

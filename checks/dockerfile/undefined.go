@@ -21,6 +21,9 @@ func (n names) Get(name string) (string, bool) { return "x", n[name] }
 // Keys implements [shell.EnvGetter].
 func (n names) Keys() []string { return slices.Collect(maps.Keys(n)) }
 
+// anyName stands for a variable whose name is put together from others.
+const anyName = "$"
+
 var variableUndefined = check(checks.Check{
 	ID:       "variable-undefined",
 	Title:    "Variable used before it is set",
@@ -49,6 +52,9 @@ var variableUndefined = check(checks.Check{
 			if in.Keyword == "ARG" || in.Keyword == "ENV" {
 				for _, p := range f.Pairs(in) {
 					set[p.Name] = true
+					if strings.Contains(p.Name, "$") {
+						set[anyName] = true
+					}
 				}
 			}
 		}
@@ -150,8 +156,8 @@ func withoutDefaults(text string, set names) string {
 
 // undefined reports that in uses name, if that is certain enough.
 func (f *File) undefined(in *Instruction, name string, set names, images []string, known bool, report func(checks.Finding)) {
-	if in.Keyword == "ENV" && f.declares(in, name) && f.crossReference(in, name) {
-		return // env-self-reference says it
+	if set[anyName] || in.Keyword == "ENV" && f.declares(in, name) && f.crossReference(in, name) {
+		return // the latter is what env-self-reference says
 	}
 	for _, prefix := range images {
 		if name == prefix || strings.HasSuffix(prefix, "*") && strings.HasPrefix(name, strings.TrimSuffix(prefix, "*")) {
@@ -170,7 +176,7 @@ func (f *File) undefined(in *Instruction, name string, set names, images []strin
 		}
 		finding.Fixes = f.declareInStage(in.Stage, name)
 		report(finding)
-	case similar && len(near) > 3:
+	case similar && len(near) > 3 && !strings.Contains(in.Args.String, near):
 		finding := f.findingAt(in, start, end, in.Stage.label()+"/"+name, checks.Msg("%s is not set anywhere before: %s is meant?", name, near))
 		if start >= 0 && onceIn(in, name) {
 			finding.Fixes = []checks.Fix{{
@@ -268,7 +274,7 @@ func (f *File) baseNames(s *Stage, set names) (may []string, known bool) {
 		}
 		return nil, len(b.OnBuild) == 0
 	}
-	if !root.Certain || root.variable() {
+	if !root.Certain || slices.ContainsFunc(s.Chain(), (*Stage).variable) {
 		return nil, false
 	}
 	r := parseReference(root.Image)
