@@ -22,8 +22,9 @@ func (c *Conflict) Error() string {
 //
 // Edits may come in any order, the result does not depend on it:
 //   - the same edit twice is one edit;
-//   - insertions at one place all happen, in the order of their text, those that
-//     begin a new line last;
+//   - insertions at one place all happen, in the order of their text: first the
+//     commands that come before what is there, then what belongs to it, then
+//     commands after it, those that begin a new line last;
 //   - a deletion swallows what is changed inside of it, and deletions that
 //     overlap are one deletion;
 //   - what is appended starts on a line of its own;
@@ -88,7 +89,7 @@ func Resolve(size int, edits []checks.Edit) ([]checks.Edit, error) {
 		}
 	}
 	slices.SortStableFunc(sorted, func(a, b checks.Edit) int {
-		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(newLine(a), newLine(b)), strings.Compare(a.New, b.New))
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.End, b.End), cmp.Compare(rank(a), rank(b)), strings.Compare(a.New, b.New))
 	})
 	deletions := union(sorted)
 	var out []checks.Edit
@@ -153,11 +154,18 @@ func Combine(groups [][]checks.Edit, size func(path string) int) (byPath map[str
 	return byPath, left
 }
 
-func newLine(e checks.Edit) int {
-	if strings.HasPrefix(e.New, "\n") || strings.HasPrefix(e.New, "\r\n") {
-		return 1
+// rank orders insertions at one place: whole commands before the one that is
+// there, what belongs to that one, commands after it, lines after it.
+func rank(e checks.Edit) int {
+	switch {
+	case strings.HasPrefix(e.New, "\n") || strings.HasPrefix(e.New, "\r\n"):
+		return 3
+	case strings.HasPrefix(strings.TrimLeft(e.New, " \t\r\n\\`"), "&& "):
+		return 2
+	case strings.HasSuffix(e.New, " && "):
+		return 0
 	}
-	return 0
+	return 1
 }
 
 func isDeletion(e checks.Edit) bool { return e.New == "" && e.End > e.Start }

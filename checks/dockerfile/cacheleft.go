@@ -18,7 +18,7 @@ type caching struct {
 	dirs      []string // parts of paths whose removal, or mount, is a cure
 	option    string   // what keeps the cache out, added behind the verb
 	command   string   // or what empties it, added behind everything else
-	caution   bool     // the command also needs what the step has
+	own       bool     // the cache is the user's, not the system's
 }
 
 func cachings() []caching {
@@ -76,7 +76,7 @@ func cachings() []caching {
 			},
 			avoids: func(f *File, in *Instruction, _ *call) bool { return f.usesModernYarn(in) },
 			cleans: func(k *call) bool { return k.is("cache") && k.about() == "clean" },
-			dirs:   []string{".cache/yarn", ".cache", "/yarn", "yarn-cache", ".yarn"}, command: "yarn cache clean",
+			dirs:   []string{".cache/yarn", ".cache", "/yarn", "yarn-cache", ".yarn"}, command: "yarn cache clean", own: true,
 		},
 		{
 			id: "npm-cache-left", title: "npm cache stays in the image",
@@ -88,7 +88,7 @@ func cachings() []caching {
 			cleans: func(k *call) bool {
 				return k.is("cache") && (k.about() == "clean" || k.about() == "rm" || k.about() == "clear") && k.has("--force", "-f")
 			},
-			dirs: []string{".npm", "npm-cache", "/npm"}, command: "npm cache clean --force",
+			dirs: []string{".npm", "npm-cache", "/npm"}, command: "npm cache clean --force", own: true,
 		},
 		{
 			id: "bundler-cache-left", title: "Downloaded gems stay in the image",
@@ -100,7 +100,7 @@ func cachings() []caching {
 				}
 				return k.is("install", "i") && len(k.operands) > 0 || k.is("update")
 			},
-			dirs: []string{"cache", ".gem", ".bundle"}, command: `rm -rf "$(gem env gemdir)"/cache/*`,
+			dirs: []string{"cache", ".gem", ".bundle"}, command: `rm -rf "$(gem env gemdir)"/cache/*`, own: true,
 		},
 	}
 }
@@ -266,7 +266,10 @@ func (c *caching) edits(f *File, in *Instruction, left []*call) ([]checks.Edit, 
 	if left[0].tool == "tdnf" {
 		command = "tdnf clean all"
 	}
-	edit, ok := f.appendEdit(in, f.asRoot(in, command), reason)
+	if !c.own {
+		command = f.asRoot(in, command)
+	}
+	edit, ok := f.appendEdit(in, command, reason)
 	return []checks.Edit{edit}, ok
 }
 

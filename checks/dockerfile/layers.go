@@ -121,7 +121,7 @@ var chmodInExtraLayer = check(checks.Check{
 			if option != "chmod" && option != "chown" {
 				continue
 			}
-			value, targets, recursive := modeOf(c)
+			value, targets, recursive := setsOn(c)
 			if value == "" {
 				continue
 			}
@@ -143,8 +143,8 @@ var chmodInExtraLayer = check(checks.Check{
 	})
 })
 
-// modeOf returns what a chmod or chown sets, and for which absolute paths.
-func modeOf(c *command) (value string, targets []shellWord, recursive bool) {
+// setsOn returns what a chmod or chown sets, and for which absolute paths.
+func setsOn(c *command) (value string, targets []shellWord, recursive bool) {
 	for _, a := range c.args() {
 		switch {
 		case a.text == "-R" || a.text == "--recursive":
@@ -226,7 +226,7 @@ func (f *File) copyFlagFix(in, copied *Instruction, option, value, target string
 // changesBetween reports whether a step between from and to mentions target.
 func (f *File) changesBetween(from, to *Instruction, target string) bool {
 	for _, other := range to.Stage.Instructions {
-		if other.Line > from.Line && other.Line < to.Line && (f.mentions(other, target) || other.Keyword == "RUN" || other.Keyword == "USER") {
+		if other.Line > from.Line && other.Line < to.Line && (f.mentions(other, target) || other.Keyword == "USER") {
 			return true
 		}
 	}

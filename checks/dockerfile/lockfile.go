@@ -93,6 +93,9 @@ func (f *File) lockOf(in *Instruction, k *call) (what string, edit checks.Edit, 
 	switch k.tool {
 	case "npm":
 		if k.is("install", "i") && len(k.operands) == 0 && !k.has("-g", "--global", "--version", "-v", "--help", "--package-lock-only") {
+			if k.has("--no-package-lock", "--legacy-peer-deps", "--force", "-f", "--no-save") {
+				return "npm ci", checks.Edit{}, nil // an option that says the lock is not there, or does not fit
+			}
 			return "npm ci", verb("ci"), []string{"package-lock", "package*", "npm-shrinkwrap"}
 		}
 	case "yarn":

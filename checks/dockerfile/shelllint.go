@@ -211,7 +211,11 @@ func isSubstitution(w *syntax.Word) bool {
 		return ok
 	}
 	call, ok := c.Stmts[0].Cmd.(*syntax.CallExpr)
-	return !ok || len(call.Args) == 0 || !cannotFail(call.Args[0].Lit())
+	if !ok || len(call.Args) == 0 {
+		return true
+	}
+	secret := len(call.Args) == 2 && strings.HasPrefix(call.Args[1].Lit(), "/run/secrets/")
+	return !secret && !cannotFail(call.Args[0].Lit())
 }
 
 // cannotFail reports whether the program name fails only on a broken system.
