@@ -9,8 +9,8 @@ import (
 	"plimsoll/checks/suppress"
 )
 
-// rules returns what people wrote into s about findings that they accept.
-func rules(s checks.Subject, suite []*checks.Check) []suppress.Rule {
+// Rules returns what people wrote into s about findings that they accept.
+func Rules(s checks.Subject, suite []*checks.Check) []suppress.Rule {
 	switch s := s.(type) {
 	case *dockerfile.File:
 		return suppress.Dockerfile(s.Source, spans(s), suppress.NewNames(suite))

@@ -92,7 +92,7 @@ func (n *Names) own(text string) Rule {
 			}
 			r.Checks = strings.FieldsFunc(value, separates)
 		case "reason":
-			r.Reason = terminal.Line(secret.Redact(strings.TrimSpace(value)))
+			r.Reason = Reason(value)
 		case "until":
 			day, err := time.Parse(time.DateOnly, value)
 			if err != nil {
@@ -185,9 +185,15 @@ func quote(text string) string {
 	return "“" + text + "”"
 }
 
+// Reason returns text as a reason is read and shown: in one line, without
+// secrets and what a terminal would obey.
+func Reason(text string) string {
+	return terminal.Line(secret.Redact(strings.Join(strings.Fields(terminal.Line(text)), " ")))
+}
+
 // Write returns the comment that accepts findings of ids, without a line end.
 func Write(ids []string, reason string, until time.Time) string {
-	reason = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(strings.Join(strings.Fields(terminal.Line(reason)), " "))
+	reason = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(Reason(reason))
 	s := "# plimsoll: ignore=" + strings.Join(ids, ",") + ` reason="` + reason + `"`
 	if !until.IsZero() {
 		s += " until=" + until.Format(time.DateOnly)

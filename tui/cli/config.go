@@ -89,6 +89,11 @@ func decodeConfig(path string, c Config, suite []*checks.Check) (Config, error) 
 	if err != nil {
 		return c, fmt.Errorf("%s: %w", path, err)
 	}
+	return parseConfig(data, path, c, suite)
+}
+
+// parseConfig reads data, which is at path, over c.
+func parseConfig(data []byte, path string, c Config, suite []*checks.Check) (Config, error) {
 	outer := c.Ignore
 	c.Ignore = nil
 	decoder := yaml.NewDecoder(bytes.NewReader(data))

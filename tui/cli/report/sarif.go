@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/url"
+	"path/filepath"
 	"strings"
 
 	"plimsoll/assets"
@@ -255,10 +256,10 @@ func (d *Document) sarifLocations(ref checks.Ref, line, endLine int) []sarifLoca
 // sarifArtifact names a file below the root relative to it, others absolutely.
 func (d *Document) sarifArtifact(ref checks.Ref) sarifArtifact {
 	p := place(d.Root, ref)
-	if strings.HasPrefix(p, "/") || strings.Contains(strings.SplitN(p, "/", 2)[0], ":") {
+	if !filepath.IsLocal(filepath.FromSlash(p)) {
 		return sarifArtifact{URI: (&url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(p, "/")}).String()}
 	}
-	return sarifArtifact{URI: strings.TrimPrefix((&url.URL{Path: p}).String(), "./"), BaseID: sourceRoot}
+	return sarifArtifact{URI: (&url.URL{Path: p}).String(), BaseID: sourceRoot}
 }
 
 // sarifFixes returns the mechanical fixes of f that change its own file only.
