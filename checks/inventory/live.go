@@ -222,7 +222,7 @@ func (v *Inventory) readPart(ctx context.Context, r reader, part []checks.Ref) {
 func (v *Inventory) judge(s checks.Subject) checks.Report {
 	policy := v.policy.Load()
 	report := checks.Run(s, v.options.Suite, policy)
-	return suppress.Apply(report, rules(s, v.options.Suite), v.options.Suite, policy, time.Now())
+	return suppress.Apply(report, Rules(s, v.options.Suite), v.options.Suite, policy, time.Now())
 }
 
 func (v *Inventory) reader(x *images) reader {
