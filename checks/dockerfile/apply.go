@@ -22,8 +22,8 @@ func (c *Conflict) Error() string {
 //
 // Edits may come in any order, the result does not depend on it:
 //   - the same edit twice is one edit;
-//   - insertions at one place all happen, in the order of their text: first the
-//     commands that come before what is there, then what belongs to it, then
+//   - insertions at one place all happen, in the order of their text: first
+//     options of the instruction, then the commands that come before what is there, then what belongs to it, then
 //     commands after it, those that begin a new line last;
 //   - a deletion swallows what is changed inside of it, and deletions that
 //     overlap are one deletion;
@@ -154,14 +154,17 @@ func Combine(groups [][]checks.Edit, size func(path string) int) (byPath map[str
 	return byPath, left
 }
 
-// rank orders insertions at one place: whole commands before the one that is
-// there, what belongs to that one, commands after it, lines after it.
+// rank orders insertions at one place: options of the instruction, whole
+// commands before the one that is there, what belongs to that one, commands
+// after it, lines after it.
 func rank(e checks.Edit) int {
 	switch {
 	case strings.HasPrefix(e.New, "\n") || strings.HasPrefix(e.New, "\r\n"):
 		return 3
 	case strings.HasPrefix(strings.TrimLeft(e.New, " \t\r\n\\`"), "&& "):
 		return 2
+	case strings.HasPrefix(e.New, "--"):
+		return -1
 	case strings.HasSuffix(e.New, " && "):
 		return 0
 	}

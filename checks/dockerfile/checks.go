@@ -20,7 +20,7 @@ func Checks() []*checks.Check {
 		packageIndexUpdateAlone,
 		cmdShellForm, workdirRelative, instructionUnknown,
 	},
-		baseChecks(), privilegeChecks(),
+		baseChecks(), privilegeChecks(), moreSecretChecks(),
 		packageChecks(),
 		instructionChecks(),
 	)

@@ -20,3 +20,12 @@ func privilegeChecks() []*checks.Check {
 		runSecurityInsecure, runNetworkHost, runBindSensitiveSource, dockerSocketInImage, volumeSensitivePath,
 	}
 }
+
+// moreSecretChecks are the checks of secrets that get into a build by commands,
+// addresses and the build context.
+func moreSecretChecks() []*checks.Check {
+	return []*checks.Check{
+		credentialCommand, sshKeyUsedInBuild, credentialInURL, contextCopiesVCSOrEnv, buildStepDummySecret,
+		copyWholeFilesystem, copySourceIsIgnored,
+	}
+}

@@ -132,8 +132,8 @@ func (f *File) dropFix(in *Instruction, sources []string, i int, tools []string)
 }
 
 // mountInstead mounts source where in would have copied it, into the later
-// steps of the stage that run one of tools. It fails where one of them deletes
-// or moves the file, which a mount does not allow.
+// steps of the stage that run one of tools. A plain rm of the file, which a
+// mount would not allow, goes; it fails where something else names the file.
 func (f *File) mountInstead(in *Instruction, source, destination string, sources int, tools []string) (edits []checks.Edit, mounted, ok bool) {
 	name := path.Base(source)
 	target := destination
@@ -154,13 +154,68 @@ func (f *File) mountInstead(in *Instruction, source, destination string, sources
 		if other.Keyword != "RUN" || other.Line <= in.Line {
 			continue
 		}
-		if hasWord(other.Args.String, name) {
-			return nil, false, false
+		text := other.Args.String
+		if hasWord(text, name) {
+			undone, rest, ok := f.withoutDelete(other, name)
+			if !ok {
+				return nil, false, false
+			}
+			edits, text = append(edits, undone...), rest
 		}
-		if len(other.Heredocs) == 0 && !other.open && slices.ContainsFunc(tools, func(tool string) bool { return hasWord(other.Args.String, tool) }) {
+		if text != "" && len(other.Heredocs) == 0 && !other.open && slices.ContainsFunc(tools, func(tool string) bool { return hasWord(text, tool) }) {
 			edits = append(edits, f.mountSecret(other, secretID(name), target, false)...)
 			mounted = true
 		}
 	}
 	return edits, mounted, true
+}
+
+// withoutDelete returns the edits that take the rm of name out of in, and what
+// is left of its text: "" when nothing is. It fails where in does something
+// else with the file.
+func (f *File) withoutDelete(in *Instruction, name string) (edits []checks.Edit, rest string, ok bool) {
+	reason := checks.Msg("nothing is copied that would have to be deleted")
+	s := f.script(in)
+	rest = in.Args.String
+	for _, c := range s.commands {
+		if c.program() != "rm" || !c.exact {
+			continue
+		}
+		var named, others []shellWord
+		for _, a := range c.args() {
+			switch {
+			case path.Base(a.text) == name:
+				named = append(named, a)
+			case !strings.HasPrefix(a.text, "-"):
+				others = append(others, a)
+			}
+		}
+		if len(named) == 0 {
+			continue
+		}
+		start, end, known := s.extent(c)
+		if len(others) > 0 {
+			if len(named) > 1 {
+				return nil, "", false
+			}
+			w := named[0]
+			start, end, known = w.start, w.end, true
+			for start > in.Start && isSpace(f.Source[start-1]) {
+				start--
+			}
+			edits = append(edits, checks.Edit{Start: start, End: end, Reason: reason})
+		} else if known {
+			edit, possible := f.takeOut(in, start, end, reason)
+			if !possible {
+				return nil, "", false
+			}
+			edits = append(edits, edit)
+		}
+		from, to := in.Args.index(start), in.Args.index(end-1)+1
+		if !known || from < 0 || len(edits) > 1 {
+			return nil, "", false
+		}
+		rest = strings.TrimSpace(rest[:from] + rest[to:])
+	}
+	return edits, rest, len(edits) > 0 && !hasWord(rest, name)
 }

@@ -18,28 +18,61 @@ var secretLiteral = check(checks.Check{
 	Chapter:  checks.Secrets,
 	Refs:     []string{"CIS 4.10 (v1.6.0)", "CWE-798"},
 }, func(f *File, report func(checks.Finding)) {
+	f.eachLiteral(func(l literal) {
+		if l.inURL() {
+			return // said by another check
+		}
+		finding := f.literalFinding(l, checks.Msg("line %d holds a secret (%s): change it where it was issued, it is in the history of the file", l.line, l.match.Rule))
+		report(finding)
+	})
+})
+
+// A literal is a secret that stands in the file.
+type literal struct {
+	match secret.Match
+	line  int
+	in    *Instruction // that it stands in; nil in comments
+	id    string       // of the build secret it could become; "" when there are too many
+}
+
+// inURL reports whether l is a password in the address of something that a
+// build step fetches.
+func (l literal) inURL() bool {
+	return l.match.Rule == "password-in-url" && l.in != nil && (l.in.Keyword == "RUN" || l.in.Keyword == "ADD")
+}
+
+// eachLiteral calls visit for every secret in the file.
+func (f *File) eachLiteral(visit func(literal)) {
 	source := string(f.Source)
 	ids := map[string]string{} // by value
 	line, at := 1, 0
 	for _, m := range secret.Tokens(source) {
 		line += strings.Count(source[at:m.Start], "\n")
 		at = m.Start
-		finding := checks.Finding{
-			Line: line, EndLine: line + strings.Count(source[m.Start:m.End], "\n"), Key: m.Rule,
-			Message:  checks.Msg("line %d holds a secret (%s): change it where it was issued, it is in the history of the file", line, m.Rule),
-			Evidence: []checks.Evidence{{Source: "line " + strconv.Itoa(line), Detail: maskedLine(source, m)}},
-		}
-		if in := f.instructionAt(m.Start); in != nil && len(ids) < 100 {
-			id := ids[source[m.Start:m.End]]
-			if id == "" {
-				id = f.literalID(m.Rule, len(ids))
-				ids[source[m.Start:m.End]] = id
+		l := literal{match: m, line: line, in: f.instructionAt(m.Start)}
+		if l.in != nil && len(ids) < 100 {
+			l.id = ids[source[m.Start:m.End]]
+			if l.id == "" {
+				l.id = f.literalID(m.Rule, len(ids))
+				ids[source[m.Start:m.End]] = l.id
 			}
-			finding.Fixes = f.literalFix(in, m, id)
 		}
-		report(finding)
+		visit(l)
 	}
-})
+}
+
+func (f *File) literalFinding(l literal, message checks.Message) checks.Finding {
+	source := string(f.Source)
+	finding := checks.Finding{
+		Line: l.line, EndLine: l.line + strings.Count(source[l.match.Start:l.match.End], "\n"), Key: l.match.Rule,
+		Message:  message,
+		Evidence: []checks.Evidence{{Source: "line " + strconv.Itoa(l.line), Detail: maskedLine(source, l.match)}},
+	}
+	if l.id != "" {
+		finding.Fixes = f.literalFix(l.in, l.match, l.id)
+	}
+	return finding
+}
 
 // maskedLine returns the line of m without any part of it.
 func maskedLine(source string, m secret.Match) string {
@@ -100,6 +133,24 @@ func (f *File) literalFix(in *Instruction, m secret.Match, id string) []checks.F
 			text = `"` + text + `"`
 		}
 		edits := f.mountSecret(in, id, "", true)
+		if start, ok := f.userinfo(m.Start); ok {
+			switch c := f.commandAt(in, m.Start); {
+			case c == nil:
+				return nil
+			case c.program() == "git":
+				more, ok := f.gitHelper(c, m, start, id)
+				if !ok {
+					return nil
+				}
+				return []checks.Fix{{
+					ID: "build-secret", Title: checks.Msg("give the secret to this step as a build secret"),
+					Caution: checks.Msg("the build needs --secret id=%s,src=FILE; and change the secret, it has been seen", id),
+					Edit:    fixed(append(edits, more...)...),
+				}}
+			case !forgetsURLs(c.program()):
+				return nil // it would write the address down, secret included
+			}
+		}
 		edits = append(edits, checks.Edit{
 			Start: m.Start, End: m.End, New: text, Reason: checks.Msg("read by this step only, and stored nowhere"),
 			Moved: []checks.MovedSecret{{ID: id, Value: checks.Sensitive(f.Source[m.Start:m.End])}},
