@@ -197,7 +197,7 @@ func (f *File) copyFlagFix(in, copied *Instruction, option, value, target string
 	if len(s.commands) != 1 || !s.chain || len(in.Flags) > 0 || in.IsExec || len(in.Heredocs) > 0 || in.user != copied.user || f.inherited(in.Stage) && in == in.Stage.Instructions[len(in.Stage.Instructions)-1] {
 		return nil
 	}
-	if copied.Keyword == "ADD" || f.changesBetween(copied, in, target) || strings.ContainsAny(value, "$\"' ") {
+	if copied.Keyword == "ADD" && !copied.couldBeCopy() || f.changesBetween(copied, in, target) || strings.ContainsAny(value, "$\"' ") {
 		return nil
 	}
 	caution := checks.Msg("files that were in %s before the COPY keep their owner", target)

@@ -225,7 +225,7 @@ func (f *File) development(in *Instruction, k *call) (what, option string) {
 	v := f.variablesAt(in)
 	switch k.tool {
 	case "composer":
-		if k.is("install", "i") && !k.has("--no-dev") && v["COMPOSER_NO_DEV"] == "" {
+		if k.is("install", "i", "update", "upgrade", "u") && !k.has("--no-dev") && v["COMPOSER_NO_DEV"] == "" {
 			return "the development packages of composer.json", "--no-dev"
 		}
 	case "npm":

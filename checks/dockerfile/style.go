@@ -308,7 +308,7 @@ var shellChangedByLink = check(checks.Check{
 					ID: "shell", Title: checks.Msg("use SHELL"),
 					Caution: checks.Msg("scripts that begin with #!/bin/sh run in the shell of the base image again"),
 					Edit: fixed(checks.Edit{
-						Start: in.Start, End: in.End, New: `SHELL ["` + to + `", "-c"]`,
+						Start: in.Start, End: in.End, New: f.keyword("SHELL") + ` ["` + to + `", "-c"]`,
 						Reason: checks.Msg("the shell of the steps, and of nothing else"),
 					}),
 				}}
