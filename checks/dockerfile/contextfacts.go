@@ -46,7 +46,8 @@ var contextCopiesVCSOrEnv = check(checks.Check{
 		return
 	}
 	for _, name := range f.sensitiveNames() {
-		if out, err := matcher.MatchesOrParentMatches(strings.TrimSuffix(name, "/")); err == nil && !out {
+		plain := strings.TrimSuffix(name, "/")
+		if out, err := matcher.MatchesOrParentMatches(plain); err == nil && !out && !f.stepsName(plain) {
 			leaks = append(leaks, name)
 		}
 	}
@@ -63,33 +64,29 @@ var contextCopiesVCSOrEnv = check(checks.Check{
 		finding := f.finding(in, "", checks.Msg("%s takes %s into the image, the .dockerignore lets it through", in.Keyword, strings.Join(leaks, ", ")))
 		finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "build context", Detail: strings.Join(leaks, " ")})
 		var edits []checks.Edit
-		safe := true
 		for _, name := range leaks {
 			edits = append(edits, f.ignore(strings.TrimSuffix(name, "/"))...)
-			safe = safe && !f.stepsName(strings.TrimSuffix(name, "/"))
 		}
 		if len(edits) > 0 {
 			finding.Fixes = []checks.Fix{{
-				ID: "ignore", Title: checks.Msg("add %s to the .dockerignore", strings.Join(leaks, ", ")), Safe: safe,
+				ID: "ignore", Title: checks.Msg("add %s to the .dockerignore", strings.Join(leaks, ", ")), Safe: true,
 				Edit: fixed(edits...),
 			}}
-			if !safe {
-				finding.Fixes[0].Caution = checks.Msg("a step of the file names it: give that step what it needs in another way")
-			}
 		}
 		report(finding)
 		return
 	}
 })
 
-// stepsName reports whether a step may need the file name of the context.
+// stepsName reports whether a step may need the file name of the context, by
+// the same signs by which a .dockerignore is written.
 func (f *File) stepsName(name string) bool {
 	for _, in := range f.Instructions {
 		if in.Keyword != "RUN" && in.Keyword != "COPY" && in.Keyword != "ADD" {
 			continue
 		}
 		text := string(f.Source[in.Start:in.End])
-		if strings.Contains(text, name) || name == ".git" && (hasWord(text, "git") || hasWord(text, "go")) {
+		if hasWord(text, name) || name == ".git" && hasWord(text, "git") {
 			return true
 		}
 	}

@@ -130,6 +130,9 @@ func (f *File) patterns() []string {
 	}
 	add(!wants("git"), ".git")
 	add(true, ".env", ".env.local", ".env.*.local", ".aws", ".ssh", "id_rsa", "id_ed25519", "*.p12", "*.pfx")
+	for _, name := range f.sensitiveNames() {
+		add(name != ".git/" && name != ".git", strings.TrimSuffix(name, "/"))
+	}
 	add(has("package.json") && wants("npm", "yarn", "pnpm", "bun"), "node_modules", "npm-debug.log")
 	add(has("requirements.txt", "pyproject.toml", "setup.py", "Pipfile"), "__pycache__", "*.pyc", ".venv", "venv")
 	add(has("Cargo.toml") && wants("cargo"), "target")
