@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,13 +36,30 @@ func (f *File) eachMode(visit func(modeUse)) {
 				continue
 			}
 			for _, c := range f.script(in).commands {
-				if m, ok := modeGiven(c); ok {
+				if m, ok := modeGiven(c); ok && !f.deletedIn(in, m.targets) {
 					m.in = in
 					visit(m)
 				}
 			}
 		}
 	}
+}
+
+// deletedIn reports whether the step in deletes all of targets again.
+func (f *File) deletedIn(in *Instruction, targets []string) bool {
+	if !f.mentions(in, "rm ") {
+		return false
+	}
+	gone := 0
+	for _, t := range targets {
+		for _, c := range f.script(in).commands {
+			if c.program() == "rm" && slices.ContainsFunc(c.args(), func(w shellWord) bool { return w.text == t }) {
+				gone++
+				break
+			}
+		}
+	}
+	return gone > 0 && gone == len(targets)
 }
 
 // modeGiven returns the mode that c gives.

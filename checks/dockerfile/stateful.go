@@ -23,8 +23,9 @@ var statefulServiceAsRoot = check(checks.Check{
 	if u.in == nil && (u.known && !u.isRoot() || nonRootByName(parseReference(s.Root().Image))) || u.in != nil && (!u.isRoot() || u.unset != "") {
 		return
 	}
-	if f.dropsPrivileges(s) != "" || startsAsRoot[parseReference(s.Root().Image).official()] {
-		return
+	base := parseReference(s.Root().Image)
+	if f.dropsPrivileges(s) != "" || startsAsRoot[base.official()] || base.official() == "php" && !strings.Contains(base.tag, "cli") && (strings.Contains(base.tag, "fpm") || strings.Contains(base.tag, "apache")) {
+		return // leaves root by itself
 	}
 	var in *Instruction
 	var dirs []string
@@ -37,7 +38,7 @@ var statefulServiceAsRoot = check(checks.Check{
 				in = other
 			}
 			for _, dir := range other.operands() {
-				if dir = path.Clean(strings.Trim(dir, `"'`)); !slices.Contains(dirs, dir) {
+				if dir = path.Clean(strings.Trim(dir, `"'`)); !slices.Contains(dirs, dir) && !sensitiveVolume(dir) && !engineSocket(dir) {
 					dirs = append(dirs, dir)
 				}
 			}

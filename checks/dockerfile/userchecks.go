@@ -517,7 +517,11 @@ func groupsGivenBy(c *command, user string) []string {
 			}
 		case strings.HasPrefix(w, "--"):
 		case strings.HasPrefix(w, "-"):
-			if program != "adduser" && program != "addgroup" && strings.IndexByte("bcdefgkKpRPsuZ", w[len(w)-1]) >= 0 {
+			valued := "bcdefgkKpRPsuZ"
+			if program == "adduser" || program == "addgroup" {
+				valued = "uhgsGk"
+			}
+			if program != "gpasswd" && strings.IndexByte(valued, w[len(w)-1]) >= 0 {
 				i++
 			}
 		default:

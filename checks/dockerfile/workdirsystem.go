@@ -30,7 +30,7 @@ var workdirSystemDir = check(checks.Check{
 			continue
 		}
 		finding := f.finding(in, in.Stage.label()+"/"+dir, checks.Msg("WORKDIR %s is a folder of the system: the build and the container write among its files", dir))
-		if severity == checks.High && !strings.HasPrefix(dir, "/dev") {
+		if strings.HasPrefix(dir, "/proc") || strings.HasPrefix(dir, "/sys") {
 			finding.Message = checks.Msg("WORKDIR %s is no folder but a view into the kernel, through which a container can get at the host", dir)
 		}
 		finding.Severity = severity
