@@ -35,7 +35,8 @@ type Policy struct {
 
 	Exceptions []Exception      // what is accepted where
 	Registries []string         // images may come from these only; empty: from anywhere
-	Labels     map[string]Label // what images must be labelled with, by key
+	Labels     map[string]Label // what labels of images must be, by key
+	OnlyLabels bool             // labels that are not among Labels are superfluous
 }
 
 // Wants reports whether c is run at all.

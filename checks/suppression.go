@@ -42,5 +42,8 @@ type Exception struct {
 // A Label is what a user requires of a label of an image.
 type Label struct {
 	Required bool
-	Type     string // "text", "url", "semver", "rfc3339", "spdx", "hash" or "email"
+	Type     string // one of [LabelTypes]; "" for what is usual for its key
 }
+
+// LabelTypes are the types that the value of a label can be required to have.
+var LabelTypes = []string{"text", "url", "rfc3339", "spdx", "hash", "semver", "email", "digest"}

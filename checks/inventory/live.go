@@ -226,7 +226,7 @@ func (v *Inventory) judge(s checks.Subject) checks.Report {
 }
 
 func (v *Inventory) reader(x *images) reader {
-	r := reader{client: v.client.Load(), images: x}
+	r := reader{client: v.client.Load(), images: x, project: projectRules(v.policy.Load())}
 	if t := v.options.Target; t != nil {
 		r.endpoint, r.local = t.Host, !t.Remote() && !v.options.Demo
 	}

@@ -31,7 +31,8 @@ type reader struct {
 	images   *images
 	contexts *contexts
 
-	engine engineFacts
+	engine  engineFacts
+	project dockerfile.Rules // what the user decided about Dockerfiles
 }
 
 // engineFacts are what the engine says of itself that decides what settings of
@@ -213,7 +214,7 @@ func (r reader) dockerfile(ctx context.Context, ref checks.Ref) (checks.Subject,
 		return nil, err
 	}
 	f := dockerfile.Parse(ref.ID, ref.Name, src)
-	f.Context = r.contexts.of(ref.ID)
+	f.Context, f.Rules = r.contexts.of(ref.ID), r.project
 	f.Bases = map[string]dockerfile.Base{}
 	if r.client == nil {
 		return f, nil

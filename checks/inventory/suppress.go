@@ -2,6 +2,8 @@ package inventory
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 
 	"plimsoll/checks"
 	"plimsoll/checks/compose"
@@ -32,4 +34,27 @@ func spans(f *dockerfile.File) []suppress.Span {
 		out = append(out, s)
 	}
 	return out
+}
+
+// projectRules returns what policy says about Dockerfiles of the project.
+func projectRules(policy *checks.Policy) dockerfile.Rules {
+	if policy == nil {
+		return dockerfile.Rules{}
+	}
+	r := dockerfile.Rules{Registries: policy.Registries}
+	r.Labels.Strict = policy.OnlyLabels
+	r.Labels.Formats = map[string]dockerfile.LabelFormat{}
+	for _, key := range slices.Sorted(maps.Keys(policy.Labels)) {
+		label := policy.Labels[key]
+		if label.Required {
+			r.Labels.Required = append(r.Labels.Required, key)
+		}
+		switch {
+		case label.Type != "":
+			r.Labels.Formats[key] = dockerfile.LabelFormat(label.Type)
+		case !label.Required:
+			r.Labels.Formats[key] = dockerfile.LabelText // allowed, whatever it says
+		}
+	}
+	return r
 }

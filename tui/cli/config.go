@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -27,9 +28,10 @@ type Config struct {
 	Severity map[string]checks.Severity `yaml:"severity"` // by check id
 	Disable  []string                   `yaml:"disable"`  // check ids
 
-	Ignore     []exception             `yaml:"ignore"`     // findings that are accepted, by subject
-	Registries []string                `yaml:"registries"` // that images may come from
-	Labels     map[string]checks.Label `yaml:"labels"`     // that images must have
+	Ignore     []exception             `yaml:"ignore"`      // findings that are accepted, by subject
+	Registries []string                `yaml:"registries"`  // that images may come from
+	Labels     map[string]checks.Label `yaml:"labels"`      // that images must have
+	OnlyLabels bool                    `yaml:"only-labels"` // and no others
 }
 
 // readConfig merges the user's configuration with the project's, which is
@@ -110,6 +112,11 @@ func parseConfig(data []byte, path string, c Config, suite []*checks.Check) (Con
 			return c, fmt.Errorf("%s: %w", path, err)
 		}
 	}
+	for key, label := range c.Labels {
+		if label.Type != "" && !slices.Contains(checks.LabelTypes, label.Type) {
+			return c, fmt.Errorf("%s: label %s: there is no type %q: use %s", path, key, label.Type, strings.Join(checks.LabelTypes, ", "))
+		}
+	}
 	ids := c.Disable
 	for id := range c.Severity {
 		ids = append(slices.Clip(ids), id)
@@ -127,7 +134,7 @@ func parseConfig(data []byte, path string, c Config, suite []*checks.Check) (Con
 
 // policy returns what c says about checks. A profile given by flag wins.
 func (c Config) policy(profile checks.Profile) *checks.Policy {
-	p := &checks.Policy{Profile: c.Profile, Severities: c.Severity, Disabled: map[string]bool{}, Registries: c.Registries, Labels: c.Labels}
+	p := &checks.Policy{Profile: c.Profile, Severities: c.Severity, Disabled: map[string]bool{}, Registries: c.Registries, Labels: c.Labels, OnlyLabels: c.OnlyLabels}
 	for _, e := range c.Ignore {
 		p.Exceptions = append(p.Exceptions, checks.Exception(e))
 	}

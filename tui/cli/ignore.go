@@ -143,10 +143,11 @@ func (a *app) finding(ctx context.Context, arg string, accept *ignore.Acceptance
 	return item, errors.New(a.T("%s is found on the lines %s: choose one with --line", accept.Check, strings.Trim(fmt.Sprint(lines), "[]")))
 }
 
-// ignoreInDockerfile fixes the finding that the comment is missing.
+// ignoreInDockerfile fixes the finding that the comment is missing. That a
+// comment hides something is no objection here.
 func (a *app) ignoreInDockerfile(cmd *cobra.Command, arg string, accept ignore.Acceptance, o ignoreOptions) error {
 	known := a.suite
-	a.suite = append(slices.Clip(known), accept.Comment(known))
+	a.suite = append(slices.DeleteFunc(slices.Clone(known), func(c *checks.Check) bool { return c.ID == "suppression-used" }), accept.Comment(known))
 	defer func() { a.suite = known }()
 	s, err := a.open(cmd.Context(), nil)
 	if err != nil {

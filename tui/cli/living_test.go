@@ -91,6 +91,7 @@ func TestConfigRefusesUnclearEntries(t *testing.T) {
 		"ignore: [{check: [final-user-root, no-such-check], path: a, reason: x}]\n": "no-such-check",
 		"ignore: [{check: final-user-root, path: [a], reason: x}]\n":                "path is not a text",
 		"registries: ghcr.io\n":                                                     "ghcr.io",
+		"labels: {a: {type: number}}\n":                                             "number",
 		"labels: {maintainer: {requird: true}}\n":                                   "requird",
 		"ignore: [{check: final-user-root, path: '', reason: x}]\n":                 "path is empty",
 	} {
@@ -115,6 +116,18 @@ func TestConfigReachesThePolicy(t *testing.T) {
 	}
 	if len(p.Exceptions) != 2 || p.Exceptions[0].Root != "/user" || !p.Exceptions[1].Host || p.Exceptions[1].Line != 3 {
 		t.Errorf("exceptions %+v", p.Exceptions)
+	}
+}
+
+func TestRulesOfTheProjectReachDockerfiles(t *testing.T) {
+	home(t)
+	file(t, "Dockerfile", "FROM ghcr.io/acme/base:1\nLABEL color=red mail=nobody\nFROM debian:12\nLABEL color=red mail=nobody\nUSER 1000\n")
+	file(t, ".plimsoll.yaml", "profile: all\nregistries: [ghcr.io/acme]\nonly-labels: true\nlabels: {owner: {required: true}, mail: {type: email}}\n")
+	_, findings, _, errs := found(t, "Dockerfile")
+	for id, about := range map[string]string{"base-image-untrusted-registry": "debian:12", "label-required-missing": "owner", "label-superfluous": "color"} {
+		if !strings.Contains(findings[id], about) {
+			t.Errorf("%s says %q, want something about %s; %s", id, findings[id], about, errs)
+		}
 	}
 }
 
