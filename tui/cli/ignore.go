@@ -158,6 +158,9 @@ func (a *app) ignoreInDockerfile(cmd *cobra.Command, arg string, accept ignore.A
 }
 
 func (a *app) ignoreInConfiguration(item inventory.Item, accept ignore.Acceptance, o ignoreOptions) error {
+	if a.demo {
+		return errors.New(a.T("the demo has no project to write this to: nothing is changed"))
+	}
 	path := projectConfig(".")
 	if path == "" {
 		var err error

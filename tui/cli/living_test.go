@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"plimsoll/checks"
+	"plimsoll/checks/dockertest"
 	"plimsoll/checks/suite"
 	"plimsoll/fixes/ignore"
 )
@@ -236,7 +237,12 @@ func TestIgnoreInCompose(t *testing.T) {
 }
 
 func TestIgnoreInConfiguration(t *testing.T) {
-	home(t)
+	server := dockertest.Demo()
+	if err := server.Start(home(t)); err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	t.Setenv("DOCKER_HOST", server.Host())
 	const entry = "- check: daemon-live-restore-off\n%[1]s  host: true\n%[1]s  reason: \"lab\"\n"
 	for _, test := range []struct{ before, want string }{
 		{"", "ignore:\n  " + fmt.Sprintf(entry, "  ")},
@@ -246,20 +252,23 @@ func TestIgnoreInConfiguration(t *testing.T) {
 		{"ignore:\n    - {check: final-user-root, path: a}\n", "ignore:\n    " + fmt.Sprintf(entry, "    ") + "    - {check: final-user-root, path: a}\n"},
 	} {
 		file(t, ".plimsoll.yaml", test.before)
-		if code, out, errs := plimsoll(t, "ignore", "host", "--demo", "--check", "daemon-live-restore-off", "--reason", "lab", "--yes"); code != exitClean {
+		if code, out, errs := plimsoll(t, "ignore", "host", "--check", "daemon-live-restore-off", "--reason", "lab", "--yes"); code != exitClean {
 			t.Errorf("%q: exit %d, %s%s", test.before, code, out, errs)
 			continue
 		}
 		if data, _ := os.ReadFile(".plimsoll.yaml"); string(data) != test.want {
 			t.Errorf("%q becomes\n%s\nwant\n%s", test.before, data, test.want)
 		}
-		if _, _, suppressed, _ := found(t, "host", "--demo"); suppressed["daemon-live-restore-off"] == "" {
+		if _, _, suppressed, _ := found(t, "host"); suppressed["daemon-live-restore-off"] == "" {
 			t.Errorf("%q: nothing is suppressed", test.before)
 		}
 	}
 	file(t, ".plimsoll.yaml", "ignore: [{check: final-user-root, path: a}]\n")
-	if code, _, errs := plimsoll(t, "ignore", "host", "--demo", "--check", "daemon-live-restore-off", "--reason", "lab", "--yes"); code != exitError || !strings.Contains(errs, "by hand") {
+	if code, _, errs := plimsoll(t, "ignore", "host", "--check", "daemon-live-restore-off", "--reason", "lab", "--yes"); code != exitError || !strings.Contains(errs, "by hand") {
 		t.Errorf("a list in one line: exit %d, %s", code, errs)
+	}
+	if code, _, errs := plimsoll(t, "ignore", "host", "--demo", "--check", "daemon-live-restore-off", "--reason", "lab", "--yes"); code != exitError || !strings.Contains(errs, "demo") {
+		t.Errorf("in the demo: exit %d, %s", code, errs)
 	}
 }
 
