@@ -274,7 +274,7 @@ var vexCopiedIntoImage = check(checks.Check{
 		}
 		for _, source := range in.sources() {
 			if isVEX(path.Base(source)) {
-				report(f.finding(in, source, checks.Msg("%s lies in the image, where no scanner looks for statements about vulnerabilities", source)))
+				report(f.finding(in, source, checks.Msg("%s lies in the image unsigned, and what it says of vulnerabilities can never be updated there", source)))
 			}
 		}
 	}
