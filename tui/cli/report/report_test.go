@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -415,6 +416,21 @@ func FuzzMarkdown(f *testing.F) {
 		}
 		if regexp.MustCompile(`@[A-Za-z0-9]`).MatchString(out) {
 			t.Errorf("%q mentions: %q", s, out)
+		}
+	})
+}
+
+// FuzzPosition holds that lines and columns lead back to the byte.
+func FuzzPosition(f *testing.F) {
+	f.Add("\ufeffFROM ä\r\nUSER 😀\n", 9)
+	f.Add("\n\n", 2)
+	f.Fuzz(func(t *testing.T, source string, at int) {
+		if at < 0 || at > len(source) || !utf8.ValidString(source) || at < len(source) && !utf8.RuneStart(source[at]) || at < 3 && strings.HasPrefix(source, "\ufeff") {
+			t.Skip()
+		}
+		line, column := newText([]byte(source)).position(at)
+		if got := offset(source, line, column); got != at {
+			t.Errorf("byte %d of %q is line %d, column %d, which is byte %d", at, source, line, column, got)
 		}
 	})
 }
