@@ -70,7 +70,7 @@ func (x example) subject(kinds []checks.Kind) (checks.Subject, error) {
 	case x.syntax == "dockerfile" && want(checks.Dockerfile):
 		return inContext(source, nil), nil
 	case x.syntax == "dockerignore" && want(checks.Dockerfile):
-		return inContext([]byte("FROM scratch\nCOPY . /app\n"), source), nil
+		return inContext([]byte("FROM scratch\nCOPY . /app\nCOPY dist /dist\n"), source), nil
 	case x.syntax == "yaml" && want(checks.Compose):
 		return compose.Parse("/example/compose.yaml", "compose.yaml", source)
 	case x.syntax == "json" && want(checks.Container):
@@ -88,9 +88,20 @@ func (x example) subject(kinds []checks.Kind) (checks.Subject, error) {
 func inContext(source, ignore []byte) *dockerfile.File {
 	f := dockerfile.Parse("/example/Dockerfile", "Dockerfile", source)
 	f.Context = dockerfile.Context{Known: true, Ignore: ignore, Names: []string{"Dockerfile"}}
+	if ignore != nil {
+		f.Context.Names = []string{".env", ".git/", "Dockerfile", "dist/"}
+	}
+	f.Now = clock
+	f.Rules.Registries = []string{"docker.io", "registry.example.com"}
 	f.Bases = map[string]dockerfile.Base{}
 	for _, ref := range f.BaseImages() {
-		f.Bases[ref] = dockerfile.Base{ID: "sha256:" + strings.Repeat("b", 64), Tags: []string{ref}}
+		base := dockerfile.Base{ID: "sha256:" + strings.Repeat("b", 64), Tags: []string{ref}}
+		base.Served = "sha256:" + strings.Repeat("2", 64)
+		base.Platforms = []string{"linux/amd64", "linux/arm64"}
+		if strings.HasSuffix(ref, "/base:1.0") {
+			base.Fixable = []string{"CVE-2021-44228"}
+		}
+		f.Bases[ref] = base
 	}
 	return f
 }

@@ -1,7 +1,6 @@
 package dockerfile
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 
@@ -63,7 +62,7 @@ func (f *File) healthFix(s *Stage) []checks.Fix {
 
 func validProbe(command string) error {
 	if strings.TrimSpace(command) == "" || strings.ContainsAny(command, "\n\r") || strings.HasSuffix(command, `\`) || strings.HasSuffix(command, "`") {
-		return errors.New("a health check is one command on one line")
+		return &checks.Problem{What: checks.Msg("a health check is one command on one line")}
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package dockerfile
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"path"
@@ -213,7 +212,7 @@ func validChecksum(sum string) error {
 		return nil
 	}
 	if len(sum) != 64 || strings.Trim(strings.ToLower(sum), "0123456789abcdef") != "" {
-		return errors.New("a SHA-256 is 64 hexadecimal digits")
+		return &checks.Problem{What: checks.Msg("a SHA-256 is 64 hexadecimal digits")}
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ var runBindSensitiveSource = check(checks.Check{
 			if !ok {
 				continue
 			}
-			finding := f.findingAt(in, m.flag.Start, m.flag.End, m.source, checks.Msg("the step takes %s out of the build context, which is sent and cached as a whole", m.source))
+			finding := f.findingAt(in, m.flag.Start, m.flag.End, m.source, checks.Msg("the step mounts the secret file %s like any other: it has to lie in the build context for that", m.source))
 			finding.Evidence = append(finding.Evidence, checks.Evidence{Source: m.source, Detail: kind})
 			if m.target != "" && !strings.ContainsAny(m.source+m.target, "$\"' ") && !strings.HasSuffix(m.source, "/") && path.Ext(m.target)+path.Base(m.target) != "" {
 				id := secretID(path.Base(m.source))
@@ -92,7 +92,7 @@ var runBindSensitiveSource = check(checks.Check{
 						ID: "secret-mount", Title: checks.Msg("mount %s as a secret", m.source),
 						Caution: checks.Msg("the build needs --secret id=%s,src=%s", id, m.source),
 						Edit: fixed(append([]checks.Edit{{
-							Start: m.flag.Start, End: m.flag.End, New: text, Reason: checks.Msg("secrets are neither cached nor part of the context"),
+							Start: m.flag.Start, End: m.flag.End, New: text, Reason: checks.Msg("a secret comes from outside of the context and is not cached"),
 						}}, f.ignore(m.source)...)...),
 					}}
 				}

@@ -16,7 +16,7 @@ var sshKeyUsedInBuild = check(checks.Check{
 }, func(f *File, report func(checks.Finding)) {
 	for _, s := range f.Stages {
 		var key *Instruction // the COPY that brought a key
-		var written string
+		written := false
 		for _, in := range s.Instructions {
 			switch in.Keyword {
 			case "COPY", "ADD":
@@ -31,13 +31,14 @@ var sshKeyUsedInBuild = check(checks.Check{
 				if in.mountsKind("ssh") || in.mountsKind("secret") || s.windows {
 					continue
 				}
-				what, c := f.usesSSHKey(in, key != nil || written != "")
+				what, c := f.usesSSHKey(in, key != nil || written)
 				if c == nil {
 					continue
 				}
 				finding := f.findingAt(in, c.words[c.at].start, c.words[c.at].end, s.label()+"/"+what, checks.Msg("%s works with a private key that is in the build: it stays in a layer", what))
-				if written == "" && what == "the step" {
-					written = what
+				if what == ".ssh" {
+					written = true
+					finding.Message = checks.Msg("a private key is written to a file: it stays in the layer of this step")
 				}
 				if key != nil && !in.IsExec && !in.open && !hasWord(in.Args.String, ".ssh") && len(in.Heredocs) == 0 {
 					at := in.Args.Offset(0)
@@ -109,7 +110,7 @@ func (f *File) usesSSHKey(in *Instruction, present bool) (what string, c *comman
 				}
 				start, end := int(r.Word.Pos().Offset()), int(r.Word.End().Offset())
 				if end <= len(c.text.String) && sshKey(c.text.String[start:end]) && (program == "cat" || program == "base64" || len(variableNames(textOf(args))) > 0 || strings.Contains(textOf(args), "PRIVATE KEY")) {
-					return "the step", c
+					return ".ssh", c
 				}
 			}
 		}

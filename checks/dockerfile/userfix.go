@@ -1,7 +1,6 @@
 package dockerfile
 
 import (
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -195,11 +194,11 @@ func createdBy(c *command) string {
 
 func validUser(name string) error {
 	if name == "" || strings.ContainsAny(name, " \t\r\n\"'`\\$#") || strings.HasPrefix(name, "-") {
-		return errors.New("a user is a name or a number, with :group if needed")
+		return &checks.Problem{What: checks.Msg("a user is a name or a number, with :group if needed")}
 	}
 	u := user{name: name, known: true}
 	if u.isRoot() {
-		return errors.New("this is root")
+		return &checks.Problem{What: checks.Msg("this is root")}
 	}
 	return nil
 }
