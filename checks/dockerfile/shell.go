@@ -90,7 +90,7 @@ var toolHints = [...]string{
 	"pip", "npm", "yarn", "pnpm", "bundle", "gem", "go ", "cargo", "composer", "rpm", "git", "config",
 	"export", "|", "cd ", "rm ", "ln ", "ch", "$", "[ ", "dotnet", "gradle", "mvn", "poetry", "pipenv", "uv ",
 	"VERIFY", "TRUSTED", "strict_ssl", "STRICT_SSL", "REJECT", "pecl", "ssh", "vi", "ps", "top", "ser", "kill", "mount",
-	"free", "shutdown", "ifconfig", "nano", "source ", "make", "passwd", "install", "mkdir", "user", "group", "login", "az ", "sam ", "next", "az", "ng ",
+	"tar ", "free", "shutdown", "ifconfig", "nano", "source ", "make", "passwd", "install", "mkdir", "user", "group", "login", "az ", "sam ", "next", "az", "ng ",
 }
 
 // script returns what the RUN in executes. It is empty where that is not a
