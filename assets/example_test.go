@@ -93,6 +93,7 @@ func inContext(source, ignore []byte) *dockerfile.File {
 	}
 	f.Now = clock
 	f.Rules.Registries = []string{"docker.io", "registry.example.com"}
+	f.Rules.Labels = dockerfile.LabelSchema{Required: []string{"org.opencontainers.image.source"}, Strict: true}
 	f.Bases = map[string]dockerfile.Base{}
 	for _, ref := range f.BaseImages() {
 		base := dockerfile.Base{ID: "sha256:" + strings.Repeat("b", 64), Tags: []string{ref}}
