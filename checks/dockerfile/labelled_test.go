@@ -92,11 +92,13 @@ func TestLabelledCases(t *testing.T) {
 
 // disagreements are cases in which a peer is wrong, or means something else.
 var disagreements = map[string]string{
-	"testWorkdirRelativePath:1102": "relative is worth a word although the stage before makes it certain",
-	"AddExists/failure/Dockerfile": "ADD of an address is remote-add-without-checksum's",
-	"rules.spec:436":               "yum is not apt",
-	"rules.spec:639":               "without an update there are no lists to leave",
-	"rules.spec:652":               "without an update there are no lists to leave",
+	"testLegacyKeyValueFormat:1321":                             "a stage that is not built holds the old form all the same",
+	"should_specify_base_image/positive.dockerfile":             "the test puts a FROM before it",
+	"testWorkdirRelativePath:1102":                              "relative is worth a word although the stage before makes it certain",
+	"AddExists/failure/Dockerfile":                              "ADD of an address is remote-add-without-checksum's",
+	"rules.spec:436":                                            "yum is not apt",
+	"rules.spec:639":                                            "without an update there are no lists to leave",
+	"rules.spec:652":                                            "without an update there are no lists to leave",
 	"latest_tag/test_deny_global_arg_is_overrided_to_latest":    "an ARG within a stage does not reach the next FROM",
 	"latest_tag/test_deny_empty_tag_arg":                        "what the build sets is not known",
 	"latest_tag/test_deny_missing_tag_arg":                      "what the build sets is not known",
