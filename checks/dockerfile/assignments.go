@@ -34,7 +34,8 @@ func (w *walker) assign(st *syntax.Stmt, assigns []*syntax.Assign, words []*synt
 	}
 }
 
-// isChain reports whether file is commands joined by && and nothing else.
+// isChain reports whether file is commands and pipes joined by && and nothing
+// else.
 func isChain(file *syntax.File) bool {
 	if len(file.Stmts) != 1 || len(file.Last) > 0 {
 		return false
@@ -46,7 +47,7 @@ func isChain(file *syntax.File) bool {
 		}
 		switch c := st.Cmd.(type) {
 		case *syntax.BinaryCmd:
-			return c.Op == syntax.AndStmt && plain(c.X) && plain(c.Y)
+			return (c.Op == syntax.AndStmt || isPipe(c)) && plain(c.X) && plain(c.Y)
 		case *syntax.CallExpr:
 			for _, r := range st.Redirs {
 				if r.Hdoc != nil {
