@@ -43,12 +43,11 @@ var capabilitiesNotDropped = hostRule(checks.Check{
 const capabilityKey = "capabilities"
 
 func capabilityChoice(label checks.Message, suggested []string, why checks.Message) checks.Choice {
-	suggested = slices.DeleteFunc(normalCapabilities(suggested), func(name string) bool { return name == "ALL" })
 	return checks.Choice{
 		Key:     capabilityKey,
 		Label:   label,
 		Why:     why,
-		Default: strings.Join(suggested, ","),
+		Default: strings.Join(normalCapabilities(suggested), ","),
 		Valid: func(value string) error {
 			_, err := parseCapabilities(value)
 			return err

@@ -38,9 +38,6 @@ type Container struct {
 	// container (daemon.json), so that no container has to ask for it.
 	NoNewPrivileges bool
 
-	// Engine is what the engine says of itself, nil when it was not asked.
-	Engine *Engine
-
 	// Observed is what the container was seen to use, nil when not observed.
 	Observed *Observed
 

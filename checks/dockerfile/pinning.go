@@ -12,7 +12,6 @@ type pinning struct {
 	severity  checks.Severity
 	refs      []string
 	tools     []string
-	hints     []string
 	installs  func(*call) bool
 	unpinned  func(*call, string) bool // whether the operand, which is literal, has no version
 }

@@ -1,19 +1,12 @@
 package dockerfile
 
-import "plimsoll/checks"
+import (
+	"slices"
 
-// packageChecks returns the checks of what a build fetches, verifies and leaves.
+	"plimsoll/checks"
+)
+
+// packageChecks are about what package managers fetch and leave behind.
 func packageChecks() []*checks.Check {
-	out := verificationChecks()
-	out = append(out, remoteAddWithoutChecksum, downloadNotVerified, downloadOverPlainHTTP, installScriptsEnabled, lockfileNotEnforced)
-	out = append(out, pinningChecks()...)
-	out = append(out, promptingChecks()...)
-	out = append(out, cachingChecks()...)
-	return append(out,
-		cacheMountMissing, distroUpgrade, securityUpdatesNeverApplied, aptFrontendUsed,
-		unneededToolInFinal, devDependenciesInFinal, buildToolsInSingleStage,
-		removeInLaterLayer, chmodInExtraLayer, nonsenseCommand, wgetAndCurlBoth, wgetNoisyProgress,
-		cdInsteadOfWorkdir, pipefailMissing, shellChangedByLink, consecutiveRuns, tooManyLayers,
-		shellScriptLint, telemetryNotOptedOut,
-	)
+	return slices.Concat(verificationChecks(), pinningChecks(), promptingChecks(), cachingChecks())
 }

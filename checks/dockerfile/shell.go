@@ -20,8 +20,7 @@ type script struct {
 	lines    bool             // a heredoc: tail is the start of a line rather than the end of a command
 	chain    bool             // nothing but commands joined by &&, so that others can be joined to it
 	assigns  []assignment
-	calls    []*call   // see callsOf
-	mistakes []mistake // see shelllint.go
+	calls    []*call // see callsOf
 }
 
 // A command is one simple command, wherever it stands: in a list, a pipe, a
@@ -250,7 +249,6 @@ func (w *walker) visit(n syntax.Node) bool {
 			w.pipe(n)
 		}
 	}
-	w.lint(n)
 	w.stack = append(w.stack, n)
 	return true
 }

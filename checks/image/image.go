@@ -7,7 +7,6 @@ import (
 	"github.com/moby/moby/api/types/image"
 
 	"plimsoll/checks"
-	"plimsoll/checks/image/layers"
 )
 
 // An Image is a snapshot of one local image.
@@ -17,44 +16,8 @@ type Image struct {
 	Passwd  []byte                      // /etc/passwd of the image; nil when it was not read
 	Now     time.Time                   // when the snapshot was taken
 
-	// Files is what its layers hold; nil when they were not read, and FilesErr
-	// why not, if somebody wanted to.
-	Files    *layers.Summary
-	FilesErr error
-
-	// Engine is the architecture of the engine, "amd64"; "" when not known.
-	Engine string
-
-	// Use is what containers make of the image; nil when not known.
-	Use *Use
-}
-
-// Use is what containers make of an image.
-type Use struct {
-	Containers []string // names of those that were created from it
-	Moved      []string // tags they were created with that name another image now
-}
-
-// Incomplete implements [checks.Incomplete].
-func (i *Image) Incomplete() error {
-	err := i.FilesErr
-	if err == nil {
-		err = i.Files.Err()
-	}
-	if err == nil {
-		return nil
-	}
-	return &checks.Problem{What: checks.Msg("the files of %s were not all read (%s)", i.Ref().Name, err.Error()), Err: err}
-}
-
-// WithFiles returns i with what its layers hold.
-func (i *Image) WithFiles(files *layers.Summary, err error) *Image {
-	with := *i
-	with.Files, with.FilesErr = files, err
-	if files != nil {
-		with.Passwd = files.Passwd()
-	}
-	return &with
+	// Containers are the names of containers created from this image.
+	Containers []string
 }
 
 // Ref implements [checks.Subject]. The name is the first tag, else the digest,

@@ -60,9 +60,8 @@ func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, er
 	r.client, r.contexts = c, &contexts{}
 	if c != nil && (selection.AllContainers || len(selection.Containers) > 0) {
 		info, infoErr := c.Info(ctx, client.InfoOptions{})
-		if err = errors.Join(err, infoErr); infoErr == nil {
-			r.engine = factsOf(info.Info)
-		}
+		err = errors.Join(err, infoErr)
+		r.noNewPrivileges = deniesNewPrivileges(info.Info)
 	}
 	items := make([]Item, len(refs))
 	group := new(errgroup.Group)
@@ -177,7 +176,7 @@ func (v *Inventory) Read(ctx context.Context, ref checks.Ref) (checks.Subject, e
 		if err != nil {
 			return nil, err
 		}
-		r.engine = factsOf(info.Info)
+		r.noNewPrivileges = deniesNewPrivileges(info.Info)
 	}
 	return r.read(ctx, ref)
 }

@@ -60,7 +60,7 @@ type world struct {
 	images  *images
 
 	engineListed, filesListed bool // everything of this source has been listed once
-	engine                    engineFacts
+	noNewPrivileges           bool // see reader
 }
 
 // readers is how many subjects are read at once: more gains nothing on a real
@@ -157,7 +157,7 @@ func (w *world) read(ctx context.Context, slots *semaphore.Weighted) {
 		return
 	}
 	r := w.v.reader(w.images)
-	r.engine = w.engine
+	r.noNewPrivileges = w.noNewPrivileges
 	go w.v.guard(ctx, func() {
 		// One batch of a thousand should show as it goes, and not cost a
 		// message each.

@@ -131,8 +131,14 @@ func TestManyProblems(t *testing.T) {
 	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("took %v", took)
 	}
-	if len(plan.Cures) != 400 || strings.Contains(string(plan.Files[0].After), "EXPOSE 22") {
-		t.Fatalf("cured %d: %s", len(plan.Cures), plan.Blocked)
+	cured := 0
+	for _, f := range plan.Cures {
+		if f.Check.ID == "expose-ssh" {
+			cured++
+		}
+	}
+	if cured != 400 || strings.Contains(string(plan.Files[0].After), "EXPOSE 22") {
+		t.Fatalf("cured %d: %s", cured, plan.Blocked)
 	}
 	if notes := texts(plan.Notes); !strings.Contains(notes, "useless is left as it is") {
 		t.Errorf("notes %s", notes)

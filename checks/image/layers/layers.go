@@ -85,7 +85,6 @@ type Layer struct {
 	Groups     []Group   // of etc/group in this layer
 	Unlocked   []string  // accounts whose password in etc/shadow is empty
 	Release    string    // ID of os-release in this layer: "debian"
-	Prefix     string    // before all names: "./" or ""
 	Escapes    []string  // some of the names that point out of the image
 	Incomplete string    // why it was not read to its end; "" when it was
 }

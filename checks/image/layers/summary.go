@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // A Summary is what checks want to know of the file system of an image.
@@ -36,37 +35,8 @@ type Summary struct {
 // An Info is what is known of one layer.
 type Info struct {
 	Ref
-	Prefix string // of all names in it
-	Size   int64  // bytes of its files
-	Files  int
-}
-
-// Passwd returns /etc/passwd with what is known of it.
-func (s *Summary) Passwd() []byte {
-	if s == nil {
-		return nil
-	}
-	var b []byte
-	for _, a := range s.Accounts {
-		b = fmt.Appendf(b, "%s:x:%d:%d:::\n", a.Name, a.UID, a.GID)
-	}
-	return b
-}
-
-// Extract returns the command that prints the file at path out of the layer at
-// index i of the image called name.
-func (s *Summary) Extract(name string, i int, path string) string {
-	l := s.Layers[i]
-	unpack := map[string]string{"gzip": "tar -xzOf -", "zstd": "tar --zstd -xOf -", "": "tar -xOf -"}[l.Packed]
-	return fmt.Sprintf("docker save %s | tar -xOf - %s | %s %s", quote(name), quote(l.Name), unpack, quote(l.Prefix+path))
-}
-
-// quote makes one word of s for a shell.
-func quote(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-") == "" && s[0] != '-' {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	Size  int64 // bytes of its files
+	Files int
 }
 
 // Found is a file and the layer it is in.
@@ -112,7 +82,7 @@ func (c *Contents) Summary() *Summary {
 		}
 	}
 	for i, l := range slices.Backward(c.Layers) {
-		info := Info{Ref: c.Manifest.Layers[i], Prefix: l.Prefix, Files: len(l.Files)}
+		info := Info{Ref: c.Manifest.Layers[i], Files: len(l.Files)}
 		secretAt := map[string]Secret{}
 		for _, found := range l.Secrets {
 			secretAt[found.Path] = found

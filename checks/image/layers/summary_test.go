@@ -162,15 +162,3 @@ func TestJunk(t *testing.T) {
 	))
 	same(t, "junk", paths(s.Junk), "app/.git", "app/Dockerfile", "app/docker-compose.yml", "app/x.swp", "root/.cache", "var/cache/apt/archives/a.deb")
 }
-
-func TestExtract(t *testing.T) {
-	s := &Summary{Layers: []Info{{Ref: Ref{Name: "0/layer.tar"}}, {Ref: Ref{Name: "blobs/sha256/1", Packed: "gzip"}, Prefix: "./"}}}
-	for want, got := range map[string]string{
-		"docker save shop:1 | tar -xOf - 0/layer.tar | tar -xOf - app/.env":                    s.Extract("shop:1", 0, "app/.env"),
-		"docker save shop:1 | tar -xOf - blobs/sha256/1 | tar -xzOf - './a b'\\''; $(reboot)'": s.Extract("shop:1", 1, "a b'; $(reboot)"),
-	} {
-		if got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-}
