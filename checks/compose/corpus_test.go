@@ -79,7 +79,7 @@ func TestHostileFiles(t *testing.T) {
 			if errors.Is(err, errPanic) {
 				t.Error(err)
 			}
-			if took := time.Since(start); took > time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("took %v", took)
 			}
 		})

@@ -64,3 +64,20 @@ func BenchmarkAllChecks(b *testing.B) {
 	b.ReportMetric(own.Seconds()/least.Seconds(), "×parser")
 	b.ReportMetric(float64(own.Microseconds())/float64(len(files)*b.N), "µs/file")
 }
+
+// BenchmarkAdversarial measures the files that are made to be slow, and
+// reports the worst of them.
+func BenchmarkAdversarial(b *testing.B) {
+	suite := Checks()
+	policy := &checks.Policy{Profile: checks.All}
+	files := corpus(b, "adversarial/dockerfile")
+	var worst time.Duration
+	for b.Loop() {
+		for name, src := range files {
+			start := time.Now()
+			checks.Run(Parse("/"+name, name, src), suite, policy)
+			worst = max(worst, time.Since(start))
+		}
+	}
+	b.ReportMetric(worst.Seconds(), "s/worst-file")
+}

@@ -137,7 +137,7 @@ func TestDemoFiles(t *testing.T) {
 func TestLargeIsQuick(t *testing.T) {
 	start := time.Now()
 	cli := started(t, dockertest.Large(1000, 300))
-	if d := time.Since(start); d > 5*time.Second {
+	if d := time.Since(start); d > time.Minute {
 		t.Errorf("starting took %v", d)
 	}
 	list, err := cli.ContainerList(t.Context(), client.ContainerListOptions{All: true})

@@ -101,13 +101,14 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// TestFindIsLinear feeds what makes careless searches quadratic.
+// TestFindIsLinear feeds what makes careless searches quadratic: those would
+// take hours.
 func TestFindIsLinear(t *testing.T) {
 	for _, unit := range []string{"sk-", "eyJ.", "://", "://a:", "-----BEGIN PRIVATE KEY", "a=", "password=", "ghp_", "--a ", `"`, "-----BEGIN RSA PRIVATE KEY-----\n"} {
 		text := strings.Repeat(unit, 1<<19/len(unit))
 		start := time.Now()
 		Find(text)
-		if took := time.Since(start); took > 2*time.Second {
+		if took := time.Since(start); took > time.Minute {
 			t.Errorf("%q took %v", unit, took)
 		}
 	}

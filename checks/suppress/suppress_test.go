@@ -280,11 +280,11 @@ func TestConcerns(t *testing.T) {
 	}
 }
 
-func TestMatchIsNotSlow(t *testing.T) {
+func TestMatchIsNotExponential(t *testing.T) {
 	begin := time.Now()
 	Match(strings.Repeat("*a", 500)+"b", strings.Repeat("a", 5000), false)
 	Match(strings.Repeat("**/a/", 500)+"b", strings.Repeat("a/", 5000), true)
-	if took := time.Since(begin); took > 2*time.Second {
+	if took := time.Since(begin); took > time.Minute {
 		t.Errorf("took %v", took)
 	}
 }

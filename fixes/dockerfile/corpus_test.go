@@ -199,7 +199,7 @@ func TestAdversarial(t *testing.T) {
 		began := time.Now()
 		plan, err := b.Plan(t.Context(), f, b.request(f))
 		must(t, err)
-		if took := time.Since(began); took > 10*time.Second {
+		if took := time.Since(began); took > time.Minute {
 			t.Errorf("%s: took %v", filepath.Base(path), took)
 		} else if took > time.Second {
 			t.Logf("%s: took %v for %d findings", filepath.Base(path), took, len(plan.Cures)+len(plan.Leaves))

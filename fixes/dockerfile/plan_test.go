@@ -128,7 +128,7 @@ func TestManyProblems(t *testing.T) {
 	b = benchIn(filepath.Dir(b.project), b.secrets, append(source.Checks(), suite...))
 	began := time.Now()
 	plan := b.plan(t, "expose-ssh", "useless")
-	if took := time.Since(began); took > 20*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("took %v", took)
 	}
 	cured := 0

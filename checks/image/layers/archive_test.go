@@ -323,7 +323,7 @@ func TestHostile(t *testing.T) {
 			}
 			start := time.Now()
 			contents, err := Read(t.Context(), bytes.NewReader(test.archive), Options{Limits: limits})
-			if took := time.Since(start); took > 20*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("took %v", took)
 			}
 			if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
