@@ -94,7 +94,10 @@ type Mechanic struct {
 	o      Options
 }
 
-var _ fixer.Mechanic = (*Mechanic)(nil)
+var (
+	_ fixer.Mechanic = (*Mechanic)(nil)
+	_ fixer.Adopter  = (*Mechanic)(nil)
+)
 
 // New returns the mechanic for the containers of engine.
 func New(engine Engine, o Options) *Mechanic {

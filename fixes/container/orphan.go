@@ -2,39 +2,38 @@ package container
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"time"
 
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"plimsoll/checks"
 	"plimsoll/fixes"
-	"plimsoll/fixes/fixer"
 	"plimsoll/fixes/ledger"
 )
 
-// An Orphan is an unfinished replacement whose journal is lost. The labels of
-// the replacement tell enough to end it, but for two things that have to be
-// assumed: that the original ran, and, when that was disarmed already, that
-// its restart policy was the replacement's.
-type Orphan struct {
-	Tx   string // id of the lost ledger entry
-	Name string // of the container
+// abandoned is how old a replacement has to be before its transaction is taken
+// for lost: a plimsoll elsewhere, with a ledger of its own, may be at work on
+// the same engine.
+const abandoned = 15 * time.Minute
 
-	j journal
-}
-
-// Orphans returns unfinished replacements that the ledger does not know, as
-// known says by their ids.
-func (m *Mechanic) Orphans(ctx context.Context, known func(tx string) bool) ([]Orphan, error) {
+// Orphans implements [fixer.Adopter]: it returns unfinished replacements whose
+// journal is lost. The labels of the replacement tell enough to end it, but for
+// two things that have to be assumed: that the original ran, and, when that was
+// disarmed already, that its restart policy was the replacement's.
+func (m *Mechanic) Orphans(ctx context.Context, known func(id string) bool) ([]ledger.Entry, error) {
 	list, err := m.engine.ContainerList(ctx, client.ContainerListOptions{
 		All: true, Filters: client.Filters{}.Add("label", labelTx, labelReplaces, labelName),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
 	}
-	var out []Orphan
+	var out []ledger.Entry
 	for _, c := range list.Items {
-		if known(c.Labels[labelTx]) {
+		made := time.Unix(c.Created, 0)
+		if known(c.Labels[labelTx]) || m.o.Now().Sub(made) < abandoned {
 			continue
 		}
 		j := journal{Tx: c.Labels[labelTx], Name: c.Labels[labelName], Old: c.Labels[labelReplaces], New: c.ID}
@@ -42,9 +41,24 @@ func (m *Mechanic) Orphans(ctx context.Context, known func(tx string) bool) ([]O
 		if err != nil {
 			return nil, err
 		}
-		if p.complete(&j) {
-			out = append(out, Orphan{Tx: j.Tx, Name: j.Name, j: j})
+		if !p.complete(&j) {
+			continue
 		}
+		inverse, err := json.Marshal(j)
+		if err != nil {
+			return nil, fmt.Errorf("journal of %s: %w", clean(j.Name), err)
+		}
+		out = append(out, ledger.Entry{
+			ID:        j.Tx,
+			Time:      made,
+			Title:     "Replace " + clean(j.Name),
+			Mechanism: string(fixes.Recreate),
+			Subject:   checks.Ref{Kind: checks.Container, ID: j.Old, Name: j.Name},
+			State:     ledger.Running,
+			Inverse:   inverse,
+			Commands:  []string{},
+			Checks:    []string{},
+		})
 	}
 	return out, nil
 }
@@ -76,9 +90,4 @@ func (p pair) complete(j *journal) bool {
 		j.Policy = j.NewPolicy
 	}
 	return true
-}
-
-// Adopt ends an orphan as [Mechanic.Recover] does an entry of the ledger.
-func (m *Mechanic) Adopt(ctx context.Context, o Orphan, finish bool, record fixer.Record, progress func(fixes.Progress)) (ledger.State, error) {
-	return m.recover(context.WithoutCancel(ctx), &o.j, finish, record, progress)
 }

@@ -5,19 +5,22 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	api "github.com/moby/moby/api/types/container"
 
 	"plimsoll/checks/dockertest"
-	"plimsoll/fixes"
 	"plimsoll/fixes/ledger"
 )
 
-// TestLostJournal: labels suffice to end what a crash began.
+// TestLostJournal: labels suffice to end what a crash began, but only once
+// nobody can be at work on it any more.
 func TestLostJournal(t *testing.T) {
 	l := memoryLab(t)
 	l.load(dockertest.Probe("app:1"))
-	unknown := func(string) bool { return false }
+	later := quickly
+	later.Now = func() time.Time { return time.Now().Add(abandoned) }
+	afterwards := l.dispatcher(New(l.cli, later))
 	for at := 1; at < 8; at++ {
 		for _, finish := range []bool{true, false} {
 			name := fmt.Sprintf("%sapp%d-%t", l.prefix, at, finish)
@@ -29,25 +32,34 @@ func TestLostJournal(t *testing.T) {
 			if err := os.RemoveAll(l.ledger.Path()); err != nil {
 				t.Fatal(err)
 			}
-			orphans, err := l.m.Orphans(t.Context(), unknown)
-			if err == nil && len(orphans) == 0 {
+			if found, err := l.fixer.Interrupted(t.Context()); err != nil || len(found) != 0 {
+				t.Errorf("killed before step %d: somebody else's change is taken for lost: %v, %v", at, found, err)
+			}
+			found, err := afterwards.Interrupted(t.Context())
+			if err == nil && len(found) == 0 {
 				if now := l.inspect(name); now.ID == before.ID || !now.State.Running {
 					t.Errorf("killed before step %d: it was not found, and is not done", at)
 				}
 				continue // started already: only the verification is missing
 			}
-			if err != nil || len(orphans) != 1 || orphans[0].Name != name {
-				t.Fatalf("killed before step %d: %v, %v", at, orphans, err)
+			if err != nil || len(found) != 1 || found[0].Subject.Name != name {
+				t.Fatalf("killed before step %d: %v, %v", at, found, err)
 			}
-			state, err := l.m.Adopt(t.Context(), orphans[0], finish, func(int, any) error { return nil }, func(fixes.Progress) {})
+			if again, err := afterwards.Interrupted(t.Context()); err != nil || len(again) != 1 {
+				t.Errorf("killed before step %d: found again: %v, %v", at, again, err)
+			}
+			if err := afterwards.Recover(t.Context(), found[0].ID, finish, nil); err != nil {
+				t.Fatal(err)
+			}
+			entry, err := l.ledger.Entry(found[0].ID)
 			if err != nil {
 				t.Fatal(err)
 			}
 			now := l.inspect(name)
-			if (state == ledger.Applied) != (now.ID != before.ID) || !now.State.Running || now.HostConfig.RestartPolicy.Name != api.RestartPolicyAlways {
-				t.Errorf("killed before step %d: %s, replaced %t, running %t, %v", at, state, now.ID != before.ID, now.State.Running, now.HostConfig.RestartPolicy)
+			if (entry.State == ledger.Applied) != (now.ID != before.ID) || !now.State.Running || now.HostConfig.RestartPolicy.Name != api.RestartPolicyAlways {
+				t.Errorf("killed before step %d: %s, replaced %t, running %t, %v", at, entry.State, now.ID != before.ID, now.State.Running, now.HostConfig.RestartPolicy)
 			}
-			if left, err := l.m.Orphans(t.Context(), unknown); err != nil || len(left) != 0 {
+			if left, err := afterwards.Interrupted(t.Context()); err != nil || len(left) != 0 {
 				t.Errorf("%v, %v", left, err)
 			}
 		}

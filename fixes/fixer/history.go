@@ -7,6 +7,7 @@ import (
 
 	"github.com/containerd/errdefs"
 
+	"plimsoll/checks"
 	"plimsoll/fixes"
 	"plimsoll/fixes/ledger"
 )
@@ -114,12 +115,15 @@ func (d *Dispatcher) reopen(ctx context.Context, id string) (Mechanic, ledger.En
 // Interrupted implements [Fixer]. An entry whose lock is held is being worked
 // on by a plimsoll that is alive.
 func (d *Dispatcher) Interrupted(ctx context.Context) ([]ledger.Entry, error) {
-	entries, err := d.Entries()
-	if err != nil {
-		return nil, err
-	}
 	var out []ledger.Entry
 	var failed []error
+	if err := d.adopt(ctx); err != nil {
+		failed = append(failed, err)
+	}
+	entries, err := d.Entries()
+	if err != nil {
+		return nil, errors.Join(append(failed, err)...)
+	}
 	for _, e := range entries {
 		if !e.State.Unfinished() {
 			continue
@@ -148,6 +152,35 @@ func (d *Dispatcher) Interrupted(ctx context.Context) ([]ledger.Entry, error) {
 		}
 	}
 	return out, errors.Join(failed...)
+}
+
+// adopt puts unfinished changes that the ledger does not know into it.
+func (d *Dispatcher) adopt(ctx context.Context) error {
+	if d.o.ReadOnly || d.o.Engine == nil {
+		return nil
+	}
+	var failed []error
+	for kind, m := range d.o.Mechanics {
+		a, ok := m.(Adopter)
+		if !ok {
+			continue
+		}
+		engine, err := d.engine(ctx, checks.Ref{Kind: kind})
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		orphans, err := a.Orphans(ctx, func(id string) bool {
+			_, err := d.o.Ledger.Entry(id)
+			return !errdefs.IsNotFound(err) // damaged, or no id at all: hands off
+		})
+		failed = append(failed, err)
+		for _, e := range orphans {
+			e.Engine = engine
+			failed = append(failed, d.o.Ledger.Put(e))
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // Recover implements [Fixer].

@@ -35,6 +35,14 @@ type Mechanic interface {
 	Recover(ctx context.Context, entry ledger.Entry, finish bool, record Record, progress func(fixes.Progress)) (ledger.State, error)
 }
 
+// An Adopter is a mechanic that finds what it left unfinished without the
+// ledger, which may be lost.
+type Adopter interface {
+	// Orphans returns an entry, [ledger.Running], for each unfinished change on
+	// the engine whose id known denies. The fixer stores it and fills in Engine.
+	Orphans(ctx context.Context, known func(id string) bool) ([]ledger.Entry, error)
+}
+
 // A Reader reads subjects as they are now, with all that was observed of them.
 type Reader interface {
 	Read(ctx context.Context, ref checks.Ref) (checks.Subject, error)
