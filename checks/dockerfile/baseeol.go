@@ -1,13 +1,11 @@
 package dockerfile
 
 import (
-	_ "embed"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"plimsoll/checks"
+	"plimsoll/checks/lifecycle"
 )
 
 var baseImageEOL = check(checks.Check{
@@ -19,11 +17,11 @@ var baseImageEOL = check(checks.Check{
 }, func(f *File, report func(checks.Finding)) {
 	f.eachBase(func(s *Stage, r reference) {
 		for _, e := range endedIn(r, f.today()) {
-			finding := f.finding(s.From, s.label()+"/"+e.product, checks.Msg("base image %s: %s %s has had no security fixes since %s", s.Image, e.product, e.cycle, e.end))
+			finding := f.finding(s.From, s.label()+"/"+e.Product, checks.Msg("base image %s: %s %s has had no security fixes since %s", s.Image, e.Product, e.Cycle, e.End))
 			if !f.Shipped(s) {
 				finding.Severity = checks.Medium
 			}
-			finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "end of life", Detail: e.product + " " + e.cycle + " " + e.end})
+			finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "end of life", Detail: e.Product + " " + e.Cycle + " " + e.End})
 			finding.Fixes = f.supportedFix(s, r)
 			report(finding)
 		}
@@ -31,42 +29,7 @@ var baseImageEOL = check(checks.Check{
 })
 
 // today returns the day on which f is judged, as in 2006-01-02.
-func (f *File) today() string {
-	if f.Now.IsZero() {
-		return lifecyclesChecked
-	}
-	return f.Now.UTC().Format(time.DateOnly)
-}
-
-// lifecyclesChecked is the day of which the table of lifecycles is.
-const lifecyclesChecked = "2026-11-01"
-
-//go:embed eol.tsv
-var lifecycleTable string
-
-// A lifecycle is one release of something that images are made of.
-type lifecycle struct {
-	product string
-	cycle   string   // "3.7"
-	names   []string // all names of the cycle: "10", "buster"
-	end     string   // the last day with security fixes, 2006-01-02
-}
-
-// lifecycles returns the table by image: "debian", "mcr.microsoft.com/dotnet/sdk".
-var lifecycles = sync.OnceValue(func() map[string][]lifecycle {
-	out := map[string][]lifecycle{}
-	for line := range strings.Lines(lifecycleTable) {
-		fields := strings.Split(strings.TrimSpace(line), "\t")
-		if strings.HasPrefix(line, "#") || len(fields) != 4 {
-			continue
-		}
-		names := strings.Split(fields[2], ",")
-		for _, image := range strings.Split(fields[0], ",") {
-			out[image] = append(out[image], lifecycle{fields[1], names[0], names, fields[3]})
-		}
-	}
-	return out
-})
+func (f *File) today() string { return lifecycle.Day(f.Now) }
 
 // mirrored returns the name of r without the registries that carry the
 // official images of Docker Hub unchanged.
@@ -79,20 +42,8 @@ func (r reference) mirrored() string {
 	return r.name
 }
 
-// cycleOf returns the lifecycle of image that version belongs to.
-func cycleOf(image, version string) (lifecycle, bool) {
-	for _, l := range lifecycles()[image] {
-		for _, name := range l.names {
-			if version == name || strings.HasPrefix(version, name+".") {
-				return l, true
-			}
-		}
-	}
-	return lifecycle{}, false
-}
-
 // endedIn returns what in the image r was past its end on day.
-func endedIn(r reference, day string) []lifecycle {
+func endedIn(r reference, day string) []lifecycle.Release {
 	image := r.mirrored()
 	if strings.HasPrefix(image, "bitnami/minideb") {
 		image = "debian"
@@ -101,15 +52,15 @@ func endedIn(r reference, day string) []lifecycle {
 	if tag == "" && r.digest == "" {
 		tag = "latest"
 	}
-	var out []lifecycle
-	add := func(l lifecycle, ok bool) {
-		if ok && l.end < day {
+	var out []lifecycle.Release
+	add := func(l lifecycle.Release, ok bool) {
+		if ok && l.Ended(day) {
 			out = append(out, l)
 		}
 	}
 	words := strings.Split(tag, "-")
-	if _, known := lifecycles()[image]; known {
-		add(cycleOf(image, words[0]))
+	if len(lifecycle.Of(image)) > 0 {
+		add(lifecycle.Find(image, words[0]))
 	}
 	if image == "debian" || image == "ubuntu" || image == "alpine" || strings.Contains(image, "/") {
 		return out
@@ -117,12 +68,12 @@ func endedIn(r reference, day string) []lifecycle {
 	// The tags of languages and services name the distribution they are made of.
 	for _, w := range words {
 		if version, ok := strings.CutPrefix(w, "alpine"); ok && version != "" {
-			add(cycleOf("alpine", version))
+			add(lifecycle.Find("alpine", version))
 		} else if isLetters(w) {
-			if l, ok := cycleOf("debian", w); ok {
+			if l, ok := lifecycle.Find("debian", w); ok {
 				add(l, true)
 			} else {
-				add(cycleOf("ubuntu", w))
+				add(lifecycle.Find("ubuntu", w))
 			}
 		}
 	}
@@ -178,14 +129,14 @@ func (f *File) supportedFix(s *Stage, r reference) []checks.Fix {
 func supportedTags(r reference, day string) []string {
 	image := r.mirrored()
 	words := strings.Split(r.tag, "-")
-	own, known := cycleOf(image, words[0])
+	own, known := lifecycle.Find(image, words[0])
 	if !known {
 		return nil
 	}
 	var rest []string
 	for _, w := range words[1:] {
-		if _, ok := cycleOf("debian", w); ok && isLetters(w) && image != "debian" {
-			if l, _ := cycleOf("debian", w); l.end < day {
+		if _, ok := lifecycle.Find("debian", w); ok && isLetters(w) && image != "debian" {
+			if l, _ := lifecycle.Find("debian", w); l.Ended(day) {
 				w = "bookworm"
 			}
 		} else if strings.HasPrefix(w, "alpine") {
@@ -197,16 +148,16 @@ func supportedTags(r reference, day string) []string {
 	}
 	var out []string
 	after := false
-	for _, l := range lifecycles()[image] {
-		after = after || l.cycle == own.cycle
-		if !after || l.end < day {
+	for _, l := range lifecycle.Of(image) {
+		after = after || l.Cycle == own.Cycle
+		if !after || l.Ended(day) {
 			continue
 		}
-		name := l.cycle
-		if isLetters(words[0]) && len(l.names) > 1 {
-			name = l.names[1]
+		name := l.Cycle
+		if isLetters(words[0]) && len(l.Names) > 1 {
+			name = l.Names[1]
 		}
-		if image == "ubuntu" && !strings.HasSuffix(l.cycle, ".04") {
+		if image == "ubuntu" && !strings.HasSuffix(l.Cycle, ".04") {
 			continue
 		}
 		out = append(out, strings.Join(append([]string{name}, rest...), "-"))

@@ -76,47 +76,5 @@ func (f *File) stage(name string) *Stage {
 
 // allow reports whether image is in one of the allowed places.
 func (r Rules) allow(image string) bool {
-	host, rest := splitRegistry(parseReference(image).name)
-	for _, rule := range r.Registries {
-		wanted, folder := splitRule(rule)
-		if !matchHost(wanted, host) {
-			continue
-		}
-		if folder == "" || rest == folder || strings.HasPrefix(rest, folder+"/") {
-			return true
-		}
-	}
-	return false
-}
-
-// splitRegistry returns the registry and the full name in it of an image.
-func splitRegistry(name string) (host, rest string) {
-	host, rest, ok := strings.Cut(name, "/")
-	if !ok || !strings.ContainsAny(host, ".:") && host != "localhost" {
-		host, rest = "docker.io", name
-	}
-	if host == "index.docker.io" {
-		host = "docker.io"
-	}
-	if host == "docker.io" && !strings.Contains(rest, "/") {
-		rest = "library/" + rest
-	}
-	return host, rest
-}
-
-// splitRule reads "registry", "registry/folder" or "folder" of Docker Hub.
-func splitRule(rule string) (host, folder string) {
-	rule = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSpace(rule), "/*"), "/")
-	host, folder, _ = strings.Cut(rule, "/")
-	if !strings.ContainsAny(host, ".:*") && host != "localhost" {
-		return "docker.io", rule
-	}
-	return host, folder
-}
-
-func matchHost(rule, host string) bool {
-	if end, ok := strings.CutPrefix(rule, "*"); ok {
-		return strings.HasSuffix(host, end)
-	}
-	return rule == host
+	return checks.FromRegistry(r.Registries, parseReference(image).name)
 }
