@@ -5,13 +5,13 @@ import "mvdan.cc/sh/v3/syntax"
 // assign adds the assignments of one statement, of which program gets them; it
 // is the first word when keyword is empty.
 func (w *walker) assign(st *syntax.Stmt, assigns []*syntax.Assign, words []*syntax.Word, keyword string) {
-	start, end := w.text.Range(int(st.Pos().Offset()), int(st.Cmd.End().Offset()))
+	start, end := w.text.Range(int(st.Pos().Offset()), endOf(st.Cmd, w.text))
 	for i, a := range assigns {
 		if a.Name == nil || a.Naked || a.Index != nil || a.Array != nil {
 			continue
 		}
 		out := assignment{name: a.Name.Value, command: keyword, next: -1, stmtStart: start, stmtEnd: end, nested: w.nested}
-		out.start, out.end = w.text.Range(int(a.Pos().Offset()), int(a.End().Offset()))
+		out.start, out.end = w.text.Range(int(a.Pos().Offset()), endOf(a, w.text))
 		if a.Value != nil {
 			out.value = shellWordOf(a.Value, w.text)
 		} else {

@@ -158,7 +158,7 @@ func writtenLogin(c *command) (login, bool) {
 		if r.Word == nil || r.Op.String() != ">" && r.Op.String() != ">>" {
 			continue
 		}
-		start, end := int(r.Word.Pos().Offset()), int(r.Word.End().Offset())
+		start, end := int(r.Word.Pos().Offset()), endOf(r.Word, c.text)
 		if end > len(c.text.String) {
 			continue
 		}

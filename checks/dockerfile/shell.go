@@ -322,7 +322,7 @@ func (w *walker) pipe(b *syntax.BinaryCmd) {
 	for _, st := range stmts {
 		p.parts = append(p.parts, w.statement(st))
 	}
-	p.start, p.end = w.text.Range(int(b.Pos().Offset()), int(b.End().Offset()))
+	p.start, p.end = w.text.Range(int(b.Pos().Offset()), endOf(b, w.text))
 	w.script.pipes = append(w.script.pipes, p)
 }
 

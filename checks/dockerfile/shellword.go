@@ -15,7 +15,7 @@ type shellWord struct {
 }
 
 func shellWordOf(w *syntax.Word, t Text) shellWord {
-	start, end := int(w.Pos().Offset()), int(w.End().Offset())
+	start, end := int(w.Pos().Offset()), endOf(w, t)
 	out := shellWord{literal: true}
 	out.start, out.end = t.Range(start, end)
 	var b strings.Builder
@@ -43,6 +43,16 @@ func shellWordOf(w *syntax.Word, t Text) shellWord {
 		out.text = t.String[start:end]
 	}
 	return out
+}
+
+// endOf returns where n ends in t: the shell's parser reads over the \r of an
+// end of line and counts it to what stands before.
+func endOf(n syntax.Node, t Text) int {
+	end := int(n.End().Offset())
+	if end > 0 && end < len(t.String) && t.String[end] == '\n' && t.String[end-1] == '\r' {
+		end--
+	}
+	return end
 }
 
 // unescape writes s without its backslashes.

@@ -108,7 +108,7 @@ func (f *File) usesSSHKey(in *Instruction, present bool) (what string, c *comman
 				if r.Word == nil || r.Op.String() != ">" && r.Op.String() != ">>" {
 					continue
 				}
-				start, end := int(r.Word.Pos().Offset()), int(r.Word.End().Offset())
+				start, end := int(r.Word.Pos().Offset()), endOf(r.Word, c.text)
 				if end <= len(c.text.String) && sshKey(c.text.String[start:end]) && (program == "cat" || program == "base64" || len(variableNames(textOf(args))) > 0 || strings.Contains(textOf(args), "PRIVATE KEY")) {
 					return ".ssh", c
 				}

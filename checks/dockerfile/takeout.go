@@ -76,7 +76,7 @@ func (s *script) extent(c *command) (start, end int, ok bool) {
 			}
 		}
 	}
-	last := int(c.stmt.End().Offset())
+	last := endOf(c.stmt, c.text)
 	if c.stmt.Semicolon.IsValid() {
 		last = int(c.stmt.Semicolon.Offset())
 	}

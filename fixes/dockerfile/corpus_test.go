@@ -6,12 +6,14 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aymanbagabas/go-udiff"
 
+	"plimsoll/checks"
 	source "plimsoll/checks/dockerfile"
 	"plimsoll/checks/secret"
 	"plimsoll/fixes"
@@ -60,80 +62,119 @@ func TestCorpus(t *testing.T) {
 }
 
 func tryCorpus(t *testing.T, paths []string, facts func(*source.File) map[string]source.Base) {
-	suite := source.Checks()
 	cured, left, patched := map[string]int{}, map[string]int{}, 0
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		must(t, err)
-		dir := t.TempDir()
-		b := benchIn(dir, filepath.Join(dir, "secrets"), suite)
-		b.write(t, "Dockerfile", string(text))
-		bases := facts(source.Parse("", "", text))
-		plan := func() *fixes.Plan {
-			f := b.subject(t)
-			f.Bases = bases
-			p, err := b.Plan(t.Context(), f, b.request(f))
-			if err != nil {
-				t.Fatalf("%s: %v", path, err)
-			}
-			return p
-		}
-		first := plan()
-		for _, f := range first.Cures {
+		plan := tryFile(t, filepath.Base(path), string(text), facts)
+		for _, f := range plan.Cures {
 			cured[f.Check.ID]++
 		}
-		for _, f := range first.Leaves {
+		for _, f := range plan.Leaves {
 			left[f.Check.ID]++
 		}
-		for _, n := range first.Notes {
-			if s := n.String(); strings.Contains(s, "is left as it is") && !strings.Contains(s, "a person has to decide") {
-				t.Logf("%s: %s", filepath.Base(path), s)
-			}
-		}
-		if !first.Blocked.IsZero() {
-			continue
-		}
-		patched++
-		moved := secretsOf(first)
-		if len(moved) > 0 {
-			roundTrip(t, b, first, string(text), moved)
-		}
-		for _, file := range first.Files {
-			var edits []udiff.Edit
-			for _, e := range file.Edits {
-				edits = append(edits, udiff.Edit{Start: e.Start, End: e.End, New: e.New})
-			}
-			if got, err := udiff.ApplyBytes(file.Before, edits); err != nil || !bytes.Equal(got, file.After) {
-				t.Errorf("%s: the edits are not the difference: %v", path, err)
-			}
-			for _, h := range file.Hunks() {
-				for _, l := range h.Lines {
-					if secret.Redact(l.Text) != l.Text {
-						t.Errorf("%s: shows a secret: line %d, %d", path, l.Old, l.New)
-					}
-				}
-			}
-			must(t, os.WriteFile(file.Path, file.After, 0o644))
-			if file.Name != "Dockerfile" {
-				continue
-			}
-			now := source.Parse(b.path("Dockerfile"), "Dockerfile", file.After)
-			if now.Refusal != nil {
-				t.Errorf("%s: does not parse any more: %v", path, now.Refusal)
-			}
-		}
-		if again := plan(); len(again.Files) != 0 {
-			var more []string
-			for _, f := range again.Cures {
-				more = append(more, f.Check.ID)
-			}
-			t.Errorf("%s: fixed twice is not fixed once: %v", path, more)
+		if plan.Blocked.IsZero() {
+			patched++
 		}
 	}
 	t.Logf("%d of %d patched\ncured %v\nleft %v", patched, len(paths), cured, left)
 	if patched < len(paths)/2 {
 		t.Errorf("only %d of %d were patched", patched, len(paths))
 	}
+}
+
+// tryFile plans to fix everything in a Dockerfile, and holds the promises of
+// every patch: it parses, brings in nothing, changes what its edits say and not
+// a byte more, shows no secret, and has nothing left to do a second time.
+func tryFile(t *testing.T, name, text string, facts func(*source.File) map[string]source.Base) *fixes.Plan {
+	t.Helper()
+	dir := t.TempDir()
+	b := benchIn(dir, filepath.Join(dir, "secrets"), source.Checks())
+	b.write(t, "Dockerfile", text)
+	bases := facts(source.Parse("", "", []byte(text)))
+	plan := func() *fixes.Plan {
+		f := b.subject(t)
+		f.Bases = bases
+		p, err := b.Plan(t.Context(), f, b.request(f))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return p
+	}
+	first := plan()
+	for _, n := range first.Notes {
+		if s := n.String(); strings.Contains(s, "is left as it is") && !strings.Contains(s, "a person has to decide") {
+			t.Logf("%s: %s", name, s)
+		}
+	}
+	if !first.Blocked.IsZero() {
+		return first
+	}
+	before := counted(first.Cures, first.Leaves)
+	if moved := secretsOf(first); len(moved) > 0 {
+		roundTrip(t, b, first, text, moved)
+	}
+	for _, file := range first.Files {
+		var edits []udiff.Edit
+		for _, e := range file.Edits {
+			edits = append(edits, udiff.Edit{Start: e.Start, End: e.End, New: e.New})
+		}
+		if got, err := udiff.ApplyBytes(file.Before, edits); err != nil || !bytes.Equal(got, file.After) {
+			t.Errorf("%s: the edits are not the difference: %v", name, err)
+		}
+		for _, h := range file.Hunks() {
+			for _, l := range h.Lines {
+				if secret.Redact(l.Text) != l.Text {
+					t.Errorf("%s: shows a secret: line %d, %d", name, l.Old, l.New)
+				}
+			}
+		}
+		must(t, os.WriteFile(file.Path, file.After, 0o644))
+		if file.Name != "Dockerfile" {
+			continue
+		}
+		if now := source.Parse(file.Path, "Dockerfile", file.After); now.Refusal != nil {
+			t.Errorf("%s: does not parse any more: %v", name, now.Refusal)
+		}
+		if bytes.HasPrefix(file.Before, bom) != bytes.HasPrefix(file.After, bom) {
+			t.Errorf("%s: the byte order mark has changed", name)
+		}
+		if ends := bytes.Count(file.Before, []byte("\n")); ends > 0 && ends == bytes.Count(file.Before, []byte("\r\n")) &&
+			bytes.Count(file.After, []byte("\n")) != bytes.Count(file.After, []byte("\r\n")) {
+			t.Errorf("%s: the ends of lines are mixed", name)
+		}
+	}
+	second := plan()
+	for k, n := range counted(second.Cures, second.Leaves) {
+		// What covered others is cured: these were there, unseen.
+		if n > before[k] && !covered(k, first.Cures) {
+			t.Errorf("%s: the patch brings in %s", name, k)
+		}
+	}
+	if len(second.Files) != 0 {
+		var more []string
+		for _, f := range second.Cures {
+			more = append(more, f.Check.ID)
+		}
+		t.Errorf("%s: fixed twice is not fixed once: %v", name, more)
+	}
+	return first
+}
+
+var bom = []byte("\xef\xbb\xbf")
+
+// counted returns how often each check reports something.
+func counted(findings ...[]checks.Finding) map[string]int {
+	out := map[string]int{}
+	for _, f := range slices.Concat(findings...) {
+		out[f.Check.ID]++
+	}
+	return out
+}
+
+// covered reports whether one of findings, being there, hid those of a check.
+func covered(id string, findings []checks.Finding) bool {
+	return slices.ContainsFunc(findings, func(f checks.Finding) bool { return slices.Contains(f.Check.Covers, id) })
 }
 
 func secretsOf(plan *fixes.Plan) []string {
