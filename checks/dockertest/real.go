@@ -122,6 +122,11 @@ func Cleanup(ctx context.Context, c *client.Client, prefix string) error {
 
 const prefixLabel = Label + ".prefix"
 
+// Labels returns what an image needs to be removed with everything of prefix.
+func Labels(prefix string) map[string]string {
+	return map[string]string{Label: "1", prefixLabel: prefix}
+}
+
 // Load puts images made with [Probe] into a real engine and returns their ids.
 // They are built FROM scratch without the engine's builder. Tags must begin
 // with prefix, so that they are removed at the end; a later image with the
@@ -235,7 +240,7 @@ func archiveOf(i Image, prefix string, program []byte) (archive []byte, id strin
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	labels[Label], labels[prefixLabel] = "1", prefix
+	maps.Copy(labels, Labels(prefix))
 	i.Config.Labels = labels
 	image := v1.DockerOCIImage{Config: i.Config}
 	image.Image.Created = &created
