@@ -29,7 +29,7 @@ var layers = []string{"tui", "fixes", "checks"}
 var gatherers = []string{"checks/suite", "checks/inventory", "checks/engine", "checks/dockertest"}
 
 // core of checks, for all of checks.
-var core = []string{"checks", "checks/lifecycle", "checks/secret", "checks/terminal"}
+var core = []string{"checks", "checks/lifecycle", "checks/packages", "checks/secret", "checks/terminal", "checks/vulnerability"}
 
 func forbidden(pkg, imported string) (why string) {
 	from, to := layer(pkg), layer(imported)
