@@ -112,7 +112,7 @@ func (d *ledgerPage) act(u *ui) action {
 	if why := d.whyNot(u, e); why != "" {
 		return say{why, true}
 	}
-	if e.State == ledger.Running {
+	if e.State.Unfinished() {
 		return replaceWith{newRecovery(d.crew, e)}
 	}
 	f, ctx := d.crew.fixer, d.crew.ctx
@@ -173,7 +173,7 @@ func (d *ledgerPage) draw(u *ui, width int) sheet {
 	}
 	label := u.T("undo")
 	e, ok := d.current()
-	if ok && e.State == ledger.Running {
+	if ok && e.State.Unfinished() {
 		label = u.T("finish or take back")
 	}
 	return sheet{title: u.T("Changes"), lines: p.lines, window: &d.window, buttons: []button{
@@ -187,7 +187,7 @@ func (d *ledgerPage) stateInk(t *theme, s ledger.State) ink {
 	switch s {
 	case ledger.Applied:
 		return t.good
-	case ledger.Running:
+	case ledger.Running, ledger.Undoing:
 		return t.warn
 	case ledger.Broken:
 		return t.bad

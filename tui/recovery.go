@@ -113,7 +113,7 @@ func printEntry(p *printer, e *ledger.Entry) {
 // entryState is how far a change has come.
 func (u *ui) entryState(s ledger.State) string {
 	switch s {
-	case ledger.Running:
+	case ledger.Running, ledger.Undoing:
 		return u.T("unfinished")
 	case ledger.Applied:
 		return u.T("applied")

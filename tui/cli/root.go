@@ -36,7 +36,7 @@ the docker command would use.`),
 	f.BoolVar(&a.demo, "demo", false, a.T("use a made-up engine and project; nothing outside a temporary folder is written"))
 	f.BoolVar(&a.readOnly, "read-only", false, a.T("show, never change"))
 	f.BoolVar(&a.noConfig, "no-config", false, a.T("ignore .plimsoll.yaml and the user's configuration"))
-	c.AddCommand(a.checkCommand(), a.fixCommand(), a.ignoreCommand(), a.explainCommand(), a.undoCommand(), a.versionCommand())
+	c.AddCommand(a.checkCommand(), a.fixCommand(), a.ignoreCommand(), a.explainCommand(), a.undoCommand(), a.databaseCommand(), a.versionCommand())
 	return c
 }
 

@@ -57,7 +57,7 @@ func (a *app) entryToUndo(entries []ledger.Entry, args []string) (ledger.Entry, 
 
 func (a *app) undo(cmd *cobra.Command, s *session, e ledger.Entry, yes bool) error {
 	ctx := cmd.Context()
-	if e.State == ledger.Running {
+	if e.State.Unfinished() {
 		return a.recover(cmd, s, e, yes)
 	}
 	if err := s.fixer.CanUndo(ctx, e.ID); err != nil {
@@ -109,7 +109,7 @@ func (a *app) entryLine(e ledger.Entry) string {
 
 func (a *app) stateWord(s ledger.State) string {
 	switch s {
-	case ledger.Running:
+	case ledger.Running, ledger.Undoing:
 		return a.T("interrupted")
 	case ledger.Applied:
 		return a.T("applied")
