@@ -106,8 +106,8 @@ func (f *File) declareFromFix(s *Stage, name string) []checks.Fix {
 	}}
 }
 
-// similarArg returns a name that FROM may use and that name is a typing error
-// of, "" without one.
+// similarArg returns a name with a value that FROM may use and that name is a
+// typing error of, "" without one.
 func (f *File) similarArg(name string) string {
 	names := []string{"TARGETPLATFORM", "TARGETARCH", "TARGETOS", "BUILDPLATFORM", "BUILDARCH", "BUILDOS"}
 	for _, in := range f.Instructions {
@@ -116,7 +116,9 @@ func (f *File) similarArg(name string) string {
 		}
 		if in.Keyword == "ARG" {
 			for _, p := range f.Pairs(in) {
-				names = append(names, p.Name)
+				if p.HasValue && p.Value != "" {
+					names = append(names, p.Name)
+				}
 			}
 		}
 	}

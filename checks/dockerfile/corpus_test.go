@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,9 @@ func corpus(t testing.TB, folder string) map[string][]byte {
 func asBuildKit(t *testing.T, name string, f *File) {
 	t.Helper()
 	result, err := parser.Parse(bytes.NewReader(f.Source))
+	if whole := refusal(f.Source); !reflect.DeepEqual(whole, f.Refusal) {
+		t.Errorf("%s: BuildKit says %v of the file, %v of its skeleton", name, whole, f.Refusal)
+	}
 	if err != nil {
 		if f.Refusal == nil {
 			t.Errorf("%s: BuildKit refuses it (%v), Parse does not", name, err)
@@ -186,7 +190,8 @@ func (p patched) parseLike(f *File) *File {
 	return g
 }
 
-// everything returns what all checks say of f. None of them may panic.
+// everything returns what all checks say of f, which then forgets it: fixes
+// work all the same. None of the checks may panic.
 func everything(f *File) checks.Report {
 	report := checks.Run(f, Checks(), &checks.Policy{Profile: checks.All})
 	for _, err := range report.Errors {
@@ -194,6 +199,7 @@ func everything(f *File) checks.Report {
 			panic(fmt.Sprintf("%v on\n%s", err, f.Source))
 		}
 	}
+	f.Forget()
 	return report
 }
 

@@ -66,8 +66,17 @@ func Parse(path, name string, src []byte) *File {
 	f.scan()
 	f.divide()
 	f.lower = f.lowerKeywords()
-	f.Refusal = refusal(src)
+	f.Refusal = refusal(f.skeleton())
 	return f
+}
+
+// Forget drops what was made of the shell scripts in f while it was judged,
+// most of what it occupies; what is asked for again is made again. Nobody else
+// may read f meanwhile.
+func (f *File) Forget() {
+	for _, in := range f.Instructions {
+		in.script = &script{}
+	}
 }
 
 // ordinary reports whether f is of a size that people write. Nobody could read

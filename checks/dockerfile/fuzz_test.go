@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -39,6 +40,9 @@ func FuzzFix(f *testing.F) {
 			if in.Start < 0 || in.Start > in.End || in.End > len(src) || in.Line < 1 || in.EndLine < in.Line {
 				t.Fatalf("%s: bytes %d-%d, lines %d-%d", in.Keyword, in.Start, in.End, in.Line, in.EndLine)
 			}
+		}
+		if whole := refusal(file.Source); !reflect.DeepEqual(whole, file.Refusal) {
+			t.Fatalf("BuildKit says %v of the file, %v of its skeleton", whole, file.Refusal)
 		}
 		if context {
 			file.Context = Context{Known: true, Names: []string{"package.json", "Cargo.toml"}}

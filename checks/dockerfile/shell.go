@@ -171,12 +171,17 @@ func tooDeep(s string) bool {
 	return false
 }
 
+// shellParsers are parsers that are not in use: one is larger than most scripts.
+var shellParsers = sync.Pool{New: func() any { return syntax.NewParser(syntax.Variant(syntax.LangBash)) }}
+
 // addText adds the commands of t. It reports whether t was understood.
 func (s *script) addText(t Text, top bool) bool {
 	if len(t.String) > 1<<18 || tooDeep(t.String) {
 		return false
 	}
-	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(t.String), "")
+	parser := shellParsers.Get().(*syntax.Parser)
+	defer shellParsers.Put(parser)
+	file, err := parser.Parse(strings.NewReader(t.String), "")
 	if err != nil {
 		return false
 	}

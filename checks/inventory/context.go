@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"plimsoll/checks/dockerfile"
@@ -21,9 +22,16 @@ type contexts struct {
 // for the build context, as docker build . does.
 func (c *contexts) of(path string) dockerfile.Context {
 	dir := filepath.Dir(path)
-	out := dockerfile.Context{Known: true}
+	names, err := c.list(dir)
+	if err != nil {
+		return dockerfile.Context{}
+	}
+	out := dockerfile.Context{Known: true, Names: names}
 	// A list for this Dockerfile alone wins over the one of the directory.
 	for _, name := range []string{filepath.Base(path) + ".dockerignore", ".dockerignore"} {
+		if len(names) < maxNames && !slices.Contains(names, name) {
+			continue
+		}
 		ignore, err := readFile(filepath.Join(dir, name))
 		if err == nil {
 			out.Ignore = append([]byte{}, ignore...) // not nil: it is there
@@ -33,11 +41,6 @@ func (c *contexts) of(path string) dockerfile.Context {
 			out.Known = false
 		}
 	}
-	names, err := c.list(dir)
-	if err != nil {
-		return dockerfile.Context{}
-	}
-	out.Names = names
 	return out
 }
 

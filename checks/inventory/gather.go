@@ -86,7 +86,7 @@ func (v *Inventory) gather(ctx context.Context, r reader, ref checks.Ref) Item {
 	if err != nil {
 		return broken(ref, err)
 	}
-	return Item{Ref: subject.Ref(), Status: status(subject), Subject: subject, Report: v.judge(subject)}
+	return v.judged(subject)
 }
 
 func broken(ref checks.Ref, err error) Item {

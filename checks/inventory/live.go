@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"plimsoll/checks"
+	"plimsoll/checks/dockerfile"
 	"plimsoll/checks/engine"
 	"plimsoll/checks/suppress"
 )
@@ -188,7 +189,7 @@ func (v *Inventory) readPart(ctx context.Context, r reader, part []checks.Ref) {
 		results[i] = result{ref: ref}
 		switch {
 		case err == nil:
-			results[i].item = Item{Ref: subject.Ref(), Status: status(subject), Subject: subject, Report: v.judge(subject)}
+			results[i].item = v.judged(subject)
 		case errdefs.IsNotFound(err) || errors.Is(err, fs.ErrNotExist):
 			results[i].gone = true
 		default:
@@ -217,6 +218,15 @@ func (v *Inventory) readPart(ctx context.Context, r reader, part []checks.Ref) {
 		w.hostSees()
 		w.settled()
 	})
+}
+
+// judged judges a subject that nobody else has seen yet.
+func (v *Inventory) judged(s checks.Subject) Item {
+	item := Item{Ref: s.Ref(), Status: status(s), Subject: s, Report: v.judge(s)}
+	if f, ok := s.(*dockerfile.File); ok {
+		f.Forget()
+	}
+	return item
 }
 
 func (v *Inventory) judge(s checks.Subject) checks.Report {

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -252,7 +253,10 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	var b bytes.Buffer
+	b.Grow(int(min(info.Size(), maxFile)) + bytes.MinRead) // so that it never grows
+	_, err = b.ReadFrom(io.LimitReader(f, maxFile+1))
+	src := b.Bytes()
 	if err == nil && len(src) > maxFile {
 		err = fmt.Errorf("%s: larger than 1 MiB, which no Dockerfile or compose file is", path)
 	}

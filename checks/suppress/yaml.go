@@ -3,10 +3,13 @@ package suppress
 import (
 	"bytes"
 	"regexp"
+	"sync"
 )
 
 // blockScalar matches the end of a line that begins a text of several lines.
-var blockScalar = regexp.MustCompile(`(^|[:\-]\s+|^-?\s*)(![^\s]+\s+)?[|>][0-9+-]{0,2}\s*(\s#.*)?$`)
+var blockScalar = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(^|[:\-]\s+|^-?\s*)(![^\s]+\s+)?[|>][0-9+-]{0,2}\s*(\s#.*)?$`)
+})
 
 // A yamlLine is a line with something on it.
 type yamlLine struct {
@@ -72,7 +75,7 @@ func yamlLines(source []byte) []yamlLine {
 		text = -1
 		l := yamlLine{number: number, last: number, indent: indent, text: trimmed, content: trimmed[0] != '#'}
 		l.item = bytes.HasPrefix(trimmed, []byte("- ")) || bytes.Equal(trimmed, []byte("-"))
-		if l.content && blockScalar.Match(trimmed) {
+		if l.content && blockScalar().Match(trimmed) {
 			text = indent
 		}
 		lines = append(lines, l)

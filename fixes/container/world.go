@@ -194,7 +194,9 @@ func missingSources(c *api.InspectResponse) []string {
 	return out
 }
 
-var ownFile = regexp.MustCompile(`/containers/([0-9a-f]{64})/(?:hostname|hosts|resolv\.conf) `)
+var ownFile = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`/containers/([0-9a-f]{64})/(?:hostname|hosts|resolv\.conf) `)
+})
 
 // self returns the id of the container that this program runs in, "" when it
 // runs in none. The engine mounts three files over every container's.
@@ -205,7 +207,7 @@ func self(mountInfo string) string {
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if m := ownFile.FindStringSubmatch(lines.Text()); m != nil {
+		if m := ownFile().FindStringSubmatch(lines.Text()); m != nil {
 			return m[1]
 		}
 	}

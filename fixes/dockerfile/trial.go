@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"plimsoll/checks"
 	"plimsoll/checks/dockerfile"
@@ -32,14 +33,14 @@ func keyOf(f *checks.Finding) key { return key{f.Check.ID, f.Key} }
 // Findings that nothing but their order tells apart have keys with a number,
 // "curl#2" after "curl", which changes when one before it is cured. So they
 // are compared by how many there are.
-var numbered = regexp.MustCompile(`#([0-9]{1,6})$`)
+var numbered = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`#([0-9]{1,6})$`) })
 
 // twins returns the key without its number.
-func (k key) twins() key { return key{k.check, numbered.ReplaceAllString(k.key, "")} }
+func (k key) twins() key { return key{k.check, numbered().ReplaceAllString(k.key, "")} }
 
 // number returns the number of k among its twins.
 func (k key) number() int {
-	m := numbered.FindStringSubmatch(k.key)
+	m := numbered().FindStringSubmatch(k.key)
 	if m == nil {
 		return 1
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/containerd/errdefs"
 
@@ -60,12 +61,12 @@ type deposit struct {
 	file string
 }
 
-var secretID = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$`)
+var secretID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$`) })
 
 // place chooses the file for a secret: the one called by its id, or the next
 // free one where that holds another value. It writes nothing.
 func (v vault) place(s checks.MovedSecret, taken []deposit) (deposit, error) {
-	if !secretID.MatchString(s.ID) {
+	if !secretID().MatchString(s.ID) {
 		return deposit{}, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("id of a build secret: %q", s.ID))
 	}
 	for n := 1; ; n++ {

@@ -1,25 +1,25 @@
 package cli
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"plimsoll/checks"
+	"plimsoll/checks/inventory"
 	"plimsoll/checks/terminal"
 	"plimsoll/tui/cli/report"
 )
 
-// The JSON of a report, schema 1. Fields are added, never renamed or removed.
+// The JSON of a report, schema 1, is an object: schema, subjects, findings, and
+// where there are any suppressed (accepted by the user; they do not count) and
+// no_longer_found. Fields are added, never renamed or removed.
 type (
-	jsonReport struct {
-		Schema   int           `json:"schema"`
-		Subjects []jsonSubject `json:"subjects"`
-		Findings []jsonFinding `json:"findings"`
-
-		Suppressed []jsonSuppressed `json:"suppressed,omitempty"` // accepted by the user; they do not count
-		Gone       []report.Known   `json:"no_longer_found,omitempty"`
-	}
 	jsonSuppressed struct {
 		jsonFinding
 		Suppressed struct {
@@ -47,34 +47,114 @@ type (
 )
 
 func (a *app) writeJSON(d *report.Document, w io.Writer) error {
-	out := jsonReport{Schema: 1, Subjects: []jsonSubject{}, Findings: []jsonFinding{}, Gone: d.Gone}
-	for _, item := range d.Items {
-		ref := clean(item.Ref)
-		s := jsonSubject{Ref: ref}
-		for i, err := range item.Report.Errors {
-			if i > 0 {
-				s.Error += "; "
+	j := newJSONWriter(w)
+	j.array("subjects", true, func(yield func(any) bool) {
+		for i := range d.Items {
+			if !yield(a.jsonSubject(&d.Items[i])) {
+				return
 			}
-			s.Error += terminal.Line(a.explain(err))
 		}
-		out.Subjects = append(out.Subjects, s)
-		for i := range item.Report.Findings {
-			out.Findings = append(out.Findings, a.jsonFinding(ref, &item.Report.Findings[i]))
-		}
-		for i := range item.Report.Suppressed {
-			f := &item.Report.Suppressed[i]
-			j := jsonSuppressed{jsonFinding: a.jsonFinding(ref, &f.Finding)}
-			j.Suppressed.Reason, j.Suppressed.By = f.Suppression.Reason, f.Suppression.Source
-			if !f.Suppression.Until.IsZero() {
-				j.Suppressed.Until = f.Suppression.Until.Format(time.DateOnly)
+	})
+	j.array("findings", true, func(yield func(any) bool) {
+		for i := range d.Items {
+			ref, r := clean(d.Items[i].Ref), &d.Items[i].Report
+			for k := range r.Findings {
+				if !yield(a.jsonFinding(ref, &r.Findings[k])) {
+					return
+				}
 			}
-			out.Suppressed = append(out.Suppressed, j)
 		}
+	})
+	j.array("suppressed", false, func(yield func(any) bool) {
+		for i := range d.Items {
+			ref, r := clean(d.Items[i].Ref), &d.Items[i].Report
+			for k := range r.Suppressed {
+				if !yield(a.jsonSuppressed(ref, &r.Suppressed[k])) {
+					return
+				}
+			}
+		}
+	})
+	j.array("no_longer_found", false, func(yield func(any) bool) {
+		for _, known := range d.Gone {
+			if !yield(known) {
+				return
+			}
+		}
+	})
+	return j.close()
+}
+
+// A jsonWriter writes the members of a report one element at a time: as a
+// whole, a large one would be in memory three times over.
+type jsonWriter struct {
+	w       *bufio.Writer
+	element bytes.Buffer
+	encoder *json.Encoder
+	err     error
+}
+
+func newJSONWriter(w io.Writer) *jsonWriter {
+	j := &jsonWriter{w: bufio.NewWriter(w)}
+	j.encoder = json.NewEncoder(&j.element)
+	j.encoder.SetEscapeHTML(false)
+	j.encoder.SetIndent("    ", "  ")
+	fmt.Fprint(j.w, "{\n  \"schema\": 1")
+	return j
+}
+
+// array writes a member of elements; without any it is left out unless always.
+func (j *jsonWriter) array(name string, always bool, elements iter.Seq[any]) {
+	begun := false
+	begin := func() {
+		fmt.Fprintf(j.w, ",\n  %q: [", name)
+		begun = true
 	}
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(out)
+	separator := "\n    "
+	for e := range elements {
+		if !begun {
+			begin()
+		}
+		j.element.Reset()
+		if j.err = j.encoder.Encode(e); j.err != nil {
+			return
+		}
+		j.w.WriteString(separator)
+		j.w.Write(bytes.TrimSuffix(j.element.Bytes(), []byte("\n")))
+		separator = ",\n    "
+	}
+	switch {
+	case begun:
+		j.w.WriteString("\n  ]")
+	case always:
+		begin()
+		j.w.WriteByte(']')
+	}
+}
+
+func (j *jsonWriter) close() error {
+	j.w.WriteString("\n}\n")
+	return errors.Join(j.err, j.w.Flush())
+}
+
+func (a *app) jsonSubject(item *inventory.Item) jsonSubject {
+	s := jsonSubject{Ref: clean(item.Ref)}
+	for i, err := range item.Report.Errors {
+		if i > 0 {
+			s.Error += "; "
+		}
+		s.Error += terminal.Line(a.explain(err))
+	}
+	return s
+}
+
+func (a *app) jsonSuppressed(ref checks.Ref, f *checks.Suppressed) jsonSuppressed {
+	j := jsonSuppressed{jsonFinding: a.jsonFinding(ref, &f.Finding)}
+	j.Suppressed.Reason, j.Suppressed.By = f.Suppression.Reason, f.Suppression.Source
+	if !f.Suppression.Until.IsZero() {
+		j.Suppressed.Until = f.Suppression.Until.Format(time.DateOnly)
+	}
+	return j
 }
 
 func (a *app) jsonFinding(ref checks.Ref, f *checks.Finding) jsonFinding {

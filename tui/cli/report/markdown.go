@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 
 	"plimsoll/checks"
 	"plimsoll/checks/inventory"
@@ -128,8 +129,8 @@ func (d *Document) why(s checks.Suppression) string {
 }
 
 var (
-	punctuation = regexp.MustCompile("[\\\\`*_{}\\[\\]()#+\\-.!|~=^$:]")
-	reference   = regexp.MustCompile(`(?i)(@|#|\bGH-|://|\bwww)`)
+	punctuation = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("[\\\\`*_{}\\[\\]()#+\\-.!|~=^$:]") })
+	reference   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)(@|#|\bGH-|://|\bwww)`) })
 )
 
 // joiner is invisible and keeps what stands around it apart for programs: a
@@ -139,12 +140,12 @@ const joiner = "\u2060"
 // escapeMarkdown makes s plain text wherever Markdown is read.
 func escapeMarkdown(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
-	s = reference.ReplaceAllStringFunc(s, func(m string) string {
+	s = reference().ReplaceAllStringFunc(s, func(m string) string {
 		if m == "://" {
 			return ":" + joiner + "//"
 		}
 		return m + joiner
 	})
 	s = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
-	return punctuation.ReplaceAllString(s, `\$0`)
+	return punctuation().ReplaceAllString(s, `\$0`)
 }
