@@ -23,7 +23,11 @@ type Report struct {
 func Run(subject Subject, suite []*Check, policy *Policy) Report {
 	report := Report{Subject: subject.Ref()}
 	if s, ok := subject.(Incomplete); ok {
-		if err := s.Incomplete(); err != nil {
+		switch err := s.Incomplete().(type) {
+		case nil:
+		case interface{ Unwrap() []error }: // several, each to be said by itself
+			report.Errors = append(report.Errors, err.Unwrap()...)
+		default:
 			report.Errors = append(report.Errors, err)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 // Checks returns the checks of this package in the order of the course.
 func Checks() []*checks.Check {
-	return []*checks.Check{runsAsRoot, trafficOpen, monitorMissing, liveRestoreOff}
+	return slices.Concat([]*checks.Check{runsAsRoot, trafficOpen, monitorMissing, liveRestoreOff}, networkChecks, volumeChecks, swarmChecks)
 }
 
 var runsAsRoot = check(checks.Check{

@@ -20,6 +20,13 @@ type Host struct {
 	Containers []Running        // running containers, to recognise monitors
 	Processes  []string         // names of processes on a local Linux engine; nil when unknown
 	Now        time.Time
+
+	Attached []Attached        // every container, also stopped ones; nil when unknown
+	Networks []network.Network // nil when unknown
+	Routes   []Route           // of this machine, to other networks than the engine's; nil when unknown
+	Volumes  []Volume          // nil when unknown
+	Swarm    *Swarm            // nil unless the engine manages a swarm
+	Gaps     []Gap             // what the engine would not tell
 }
 
 // Running is what is needed of a running container to recognise a monitor.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"plimsoll/checks"
+	"plimsoll/checks/host"
 )
 
 // patience is how long the engine may take to answer the first question.
@@ -58,9 +59,9 @@ func (b *backoff) next() time.Duration {
 // followed are the events after which something may look different. Health
 // checks alone would otherwise send three exec events a second each.
 var followed = client.Filters{}.
-	Add("type", "container", "image", "network", "daemon").
+	Add("type", "container", "image", "network", "volume", "daemon", "service", "node", "secret", "config").
 	Add("event", "create", "start", "die", "pause", "unpause", "rename", "update", "destroy", "oom", "health_status",
-		"connect", "disconnect", "tag", "untag", "delete", "pull", "load", "import", "reload")
+		"connect", "disconnect", "tag", "untag", "delete", "pull", "load", "import", "reload", "remove")
 
 // session reads everything and follows events until the connection breaks.
 func (v *Inventory) session(ctx context.Context, x *images, connected func()) error {
@@ -141,7 +142,11 @@ func (v *Inventory) readAll(ctx context.Context, c *client.Client, x *images) er
 		}
 		keep(checks.Ref{Kind: checks.Host, ID: info.Info.ID, Name: info.Info.Name}, Status{})
 		for _, s := range runningFirst(containers.Items) {
-			keep(checks.Ref{Kind: checks.Container, ID: s.ID, Name: name(s.Names)}, listedStatus(s))
+			ref := checks.Ref{Kind: checks.Container, ID: s.ID, Name: name(s.Names)}
+			keep(ref, listedStatus(s))
+			if _, known := w.attached[identify(ref)]; !known {
+				w.attached[identify(ref)] = host.Listed(s)
+			}
 		}
 		for _, id := range x.all() {
 			keep(imageRef(x, id))
@@ -157,6 +162,7 @@ func (v *Inventory) readAll(ctx context.Context, c *client.Client, x *images) er
 			}
 		}
 		w.out.pending = true
+		w.stale = wholeHost
 		w.mark(stale...)
 		w.listed(&w.engineListed)
 	})
@@ -199,20 +205,16 @@ func (v *Inventory) happened(ctx context.Context, c *client.Client, x *images, e
 	case events.NetworkEventType:
 		if id := e.Actor.Attributes["container"]; id != "" {
 			v.post(ctx, func(w *world) { w.mark(checks.Ref{Kind: checks.Container, ID: id}) })
+			return // which networks there are has not changed
 		}
+		v.post(ctx, func(w *world) { w.markHost(partNetworks) })
 	case events.ImageEventType:
 		changed, gone, err := x.list(ctx, c)
 		if err != nil {
 			return // the stream will say that the connection is gone
 		}
 		v.post(ctx, func(w *world) { w.imagesChanged(changed, gone) })
-	case events.DaemonEventType:
-		v.post(ctx, func(w *world) {
-			for _, item := range w.items {
-				if item.Ref.Kind == checks.Host {
-					w.mark(item.Ref)
-				}
-			}
-		})
+	default:
+		v.post(ctx, func(w *world) { w.markHost(concerned(e.Type)) })
 	}
 }

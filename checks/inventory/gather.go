@@ -80,7 +80,7 @@ func (v *Inventory) gather(ctx context.Context, r reader, ref checks.Ref) Item {
 	subject, err := r.read(ctx, ref)
 	if err == nil && ref.Kind == checks.Host {
 		h := *subject.(*host.Host)
-		h.Containers, err = r.running(ctx)
+		err = r.attach(ctx, &h)
 		subject = &h
 	}
 	if err != nil {

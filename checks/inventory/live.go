@@ -15,8 +15,10 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"plimsoll/checks"
+	"plimsoll/checks/container"
 	"plimsoll/checks/dockerfile"
 	"plimsoll/checks/engine"
+	"plimsoll/checks/host"
 	"plimsoll/checks/suppress"
 )
 
@@ -29,6 +31,7 @@ type Options struct {
 	Demo   bool
 	Suite  []*checks.Check
 	Policy *checks.Policy
+	Keys   string // file that remembers since when keys of swarms are the same; "": none
 }
 
 // An Inventory knows everything there is to check. Its methods may be called
@@ -60,6 +63,9 @@ type world struct {
 	reading map[identity]bool // being read; true: changed again meanwhile
 	images  *images
 
+	attached map[identity]host.Attached // what each container uses of the host
+	stale    hostParts                  // of the host, since it was read
+
 	engineListed, filesListed bool // everything of this source has been listed once
 	noNewPrivileges           bool // see reader
 }
@@ -72,7 +78,7 @@ const readers = 4
 // updates: lists first, details as they are read. It may be called once.
 func (v *Inventory) Watch(ctx context.Context) <-chan Update {
 	updates := make(chan Update)
-	w := &world{v: v, out: newOutbox(), items: map[identity]Item{}, reading: map[identity]bool{}, images: &images{}}
+	w := &world{v: v, out: newOutbox(), items: map[identity]Item{}, reading: map[identity]bool{}, images: &images{}, attached: map[identity]host.Attached{}}
 	w.out.engine = EngineState{Phase: Absent, Demo: v.options.Demo, Err: v.options.Absent}
 	w.out.pending = true
 	w.engineListed, w.filesListed = v.options.Target == nil, len(v.options.Roots) == 0
@@ -146,6 +152,7 @@ func (w *world) mark(refs ...checks.Ref) {
 // read reads all dirty subjects, several at once, and judges them.
 func (w *world) read(ctx context.Context, slots *semaphore.Weighted) {
 	var batch []checks.Ref
+	var host checks.Ref
 	for _, ref := range w.dirty.take() {
 		if _, busy := w.reading[identify(ref)]; busy {
 			w.reading[identify(ref)] = true
@@ -153,12 +160,18 @@ func (w *world) read(ctx context.Context, slots *semaphore.Weighted) {
 		}
 		w.reading[identify(ref)] = false
 		batch = append(batch, ref)
+		if ref.Kind == checks.Host {
+			host = ref
+		}
 	}
 	if len(batch) == 0 {
 		return
 	}
 	r := w.v.reader(w.images)
 	r.noNewPrivileges = w.noNewPrivileges
+	if host.Kind != "" {
+		r.known, r.parts = w.takeStale(host)
+	}
 	go w.v.guard(ctx, func() {
 		// One batch of a thousand should show as it goes, and not cost a
 		// message each.
@@ -208,8 +221,14 @@ func (v *Inventory) readPart(ctx context.Context, r reader, part []checks.Ref) {
 				item.Ref = res.ref
 				item.Report = checks.Report{Subject: res.ref, Errors: []error{res.failed}}
 				w.put(item)
+				if res.ref.Kind == checks.Host {
+					w.stale = wholeHost
+				}
 			case res.failed == nil:
 				w.put(res.item)
+				if c, ok := res.item.Subject.(*container.Container); ok {
+					w.attached[identify(c.Ref())] = host.Inspected(*c.Inspect)
+				}
 			}
 			if again {
 				w.mark(res.ref)
@@ -236,9 +255,12 @@ func (v *Inventory) judge(s checks.Subject) checks.Report {
 }
 
 func (v *Inventory) reader(x *images) reader {
-	r := reader{client: v.client.Load(), images: x, project: projectRules(v.policy.Load())}
+	r := reader{client: v.client.Load(), images: x, project: projectRules(v.policy.Load()), keys: keyRecord{v.options.Keys}}
 	if t := v.options.Target; t != nil {
 		r.endpoint, r.local = t.Host, !t.Remote() && !v.options.Demo
+		if t.Plain() {
+			r.keys = keyRecord{} // keys do not travel where others listen
+		}
 	}
 	return r
 }

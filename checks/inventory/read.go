@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,6 +32,10 @@ type reader struct {
 	contexts *contexts
 
 	project dockerfile.Rules // what the user decided about Dockerfiles
+
+	known *host.Host // what is known of the host; nil: nothing
+	parts hostParts  // what of it is read again
+	keys  keyRecord
 
 	// noNewPrivileges says that the engine denies new privileges to every
 	// container.
@@ -125,58 +128,6 @@ func (r reader) image(ctx context.Context, id string) (checks.Subject, error) {
 		return nil, err
 	}
 	return &image.Image{Inspect: *i, History: history.Items, Now: time.Now()}, nil
-}
-
-func (r reader) host(ctx context.Context) (*host.Host, error) {
-	info, err := r.client.Info(ctx, client.InfoOptions{})
-	if err != nil {
-		return nil, err
-	}
-	h := &host.Host{
-		Info: info.Info, Version: info.Info.ServerVersion, APIVersion: r.client.ClientVersion(),
-		Endpoint: r.endpoint, Now: time.Now(),
-	}
-	bridge, err := r.client.NetworkInspect(ctx, "bridge", client.NetworkInspectOptions{})
-	switch {
-	case err == nil:
-		h.Bridge = &bridge.Network
-	case !errdefs.IsNotFound(err):
-		return nil, err
-	}
-	if r.local {
-		h.Processes = processes()
-	}
-	return h, nil
-}
-
-// running lists the running containers for [host.Host]; the live inventory
-// knows them already.
-func (r reader) running(ctx context.Context) ([]host.Running, error) {
-	result, err := r.client.ContainerList(ctx, client.ContainerListOptions{})
-	if err != nil {
-		return nil, err
-	}
-	var out []host.Running
-	for _, c := range result.Items {
-		out = append(out, host.Running{Name: name(c.Names), Image: c.Image})
-	}
-	return out, nil
-}
-
-// processes returns the names of the processes of this machine, nil where it
-// has no /proc.
-func processes() []string {
-	paths, err := filepath.Glob("/proc/[0-9]*/comm")
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for _, p := range paths {
-		if comm, err := os.ReadFile(p); err == nil {
-			names = append(names, strings.TrimSpace(string(comm)))
-		}
-	}
-	return names
 }
 
 func name(names []string) string {

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 
@@ -42,6 +43,7 @@ func (w *world) imagesChanged(changed, gone []string) {
 			}
 		}
 	}
+	w.hostSees()
 }
 
 func (w *world) basesMoved(f *dockerfile.File, changed []string) bool {
@@ -51,21 +53,39 @@ func (w *world) basesMoved(f *dockerfile.File, changed []string) bool {
 	})
 }
 
-// hostSees tells the host's subject which containers run.
+// hostSees tells the host's subject which containers there are, which of them
+// run, and what they use.
 func (w *world) hostSees() {
+	attached := make([]host.Attached, 0, len(w.attached))
 	var running []host.Running
-	for _, item := range w.items {
-		if item.Ref.Kind == checks.Container && item.Status.State == "running" {
+	for key, a := range w.attached {
+		item, ok := w.items[key]
+		if !ok {
+			delete(w.attached, key)
+			continue
+		}
+		if c, read := item.Subject.(*container.Container); read {
+			a.Outdated = outdated(c.Inspect.Image, c.Settings.Image, c.TagID)
+		}
+		attached = append(attached, a)
+		if item.Status.State == "running" {
 			running = append(running, host.Running{Name: item.Ref.Name, Image: item.Status.Image})
 		}
 	}
 	slices.SortFunc(running, func(a, b host.Running) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(attached, func(a, b host.Attached) int { return strings.Compare(a.Name, b.Name) })
 	for _, item := range w.items {
-		if h, ok := item.Subject.(*host.Host); ok && !slices.Equal(h.Containers, running) {
+		if h, ok := item.Subject.(*host.Host); ok && !(slices.Equal(h.Containers, running) && reflect.DeepEqual(h.Attached, attached)) {
 			seen := *h
-			seen.Containers = running
+			seen.Containers, seen.Attached = running, attached
 			item.Subject = &seen
 			w.rejudge(item)
 		}
 	}
+}
+
+// outdated reports whether the tag by which a container was made names another
+// image by now.
+func outdated(image, ref, tagID string) bool {
+	return tagID != "" && image != "" && tagID != image && !strings.Contains(ref, "sha256:")
 }

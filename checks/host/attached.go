@@ -1,0 +1,160 @@
+package host
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/api/types/network"
+)
+
+// Attached is what a container uses of the host: its networks and volumes.
+type Attached struct {
+	Name, Image string
+	Project     string // of compose or of a stack, "" without one
+	Running     bool
+	Task        bool     // started by a service of the swarm
+	Networks    []string // sorted names and ids, as far as the engine has given them
+	Volumes     []Mounted
+	Published   bool // has a port on the host
+	Open        bool // has a port on all addresses of the host
+	Outdated    bool // its tag names another image by now
+}
+
+// Mounted is a volume in a container.
+type Mounted struct {
+	Volume, Target string
+	Writable       bool
+}
+
+// Labels by which compose and the swarm mark what they start.
+const (
+	labelProject = "com.docker.compose.project"
+	labelStack   = "com.docker.stack.namespace"
+	labelTask    = "com.docker.swarm.task.id"
+)
+
+// Inspected returns what an inspected container uses. Its Outdated is false.
+func Inspected(i container.InspectResponse) Attached {
+	a := Attached{Name: strings.TrimPrefix(i.Name, "/"), Running: i.State != nil && i.State.Running, Volumes: volumes(i.Mounts)}
+	if i.Config != nil {
+		a.Image = i.Config.Image
+		a.label(i.Config.Labels)
+	}
+	if i.NetworkSettings != nil {
+		a.Networks = endpoints(i.NetworkSettings.Networks)
+		for _, bindings := range i.NetworkSettings.Ports {
+			for _, b := range bindings {
+				a.publishes(b.HostIP)
+			}
+		}
+	}
+	return a
+}
+
+// Listed returns what a listed container uses: the same as [Inspected], but
+// that Image is an id where the tag has moved on.
+func Listed(s container.Summary) Attached {
+	a := Attached{Image: s.Image, Running: running(s.State), Volumes: volumes(s.Mounts)}
+	for _, n := range s.Names {
+		if n = strings.TrimPrefix(n, "/"); !strings.Contains(n, "/") {
+			a.Name = n // the others are aliases through links
+		}
+	}
+	a.label(s.Labels)
+	if s.NetworkSettings != nil {
+		a.Networks = endpoints(s.NetworkSettings.Networks)
+	}
+	for _, p := range s.Ports {
+		if p.PublicPort != 0 {
+			a.publishes(p.IP)
+		}
+	}
+	return a
+}
+
+// running agrees with State.Running of an inspection.
+func running(s container.ContainerState) bool {
+	return s == container.StateRunning || s == container.StatePaused || s == container.StateRestarting
+}
+
+func (a *Attached) label(labels map[string]string) {
+	a.Project = labels[labelProject]
+	if a.Project == "" {
+		a.Project = labels[labelStack]
+	}
+	a.Task = labels[labelTask] != ""
+}
+
+func (a *Attached) publishes(on netip.Addr) {
+	a.Published = true
+	a.Open = a.Open || !on.IsValid() || on.IsUnspecified()
+}
+
+// endpoints returns the names and ids of networks. A container that was never
+// started has names only.
+func endpoints(networks map[string]*network.EndpointSettings) []string {
+	var all []string
+	for name, e := range networks {
+		all = append(all, name)
+		if e != nil && e.NetworkID != "" {
+			all = append(all, e.NetworkID)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func volumes(mounts []container.MountPoint) []Mounted {
+	var all []Mounted
+	for _, m := range mounts {
+		if m.Type == mount.TypeVolume && m.Name != "" {
+			all = append(all, Mounted{m.Name, m.Destination, m.RW})
+		}
+	}
+	slices.SortFunc(all, func(a, b Mounted) int { return strings.Compare(a.Target, b.Target) })
+	return all
+}
+
+// members are containers by the names and ids of their networks.
+type members map[string][]*Attached
+
+func (h *Host) members() members {
+	m := members{}
+	for i := range h.Attached {
+		for _, key := range h.Attached[i].Networks {
+			m[key] = append(m[key], &h.Attached[i])
+		}
+	}
+	return m
+}
+
+// of returns the containers in a network.
+func (m members) of(n network.Network) []*Attached {
+	all := slices.Clone(m[n.Name])
+	if n.ID != "" && n.ID != n.Name {
+		all = append(all, m[n.ID]...)
+	}
+	slices.SortFunc(all, func(a, b *Attached) int { return strings.Compare(a.Name, b.Name) })
+	return slices.Compact(all)
+}
+
+// names lists at most five names of containers, for evidence.
+func names(containers []*Attached) string {
+	var all []string
+	for _, a := range containers {
+		all = append(all, a.Name)
+	}
+	return some(all)
+}
+
+// some joins at most five of texts.
+func some(texts []string) string {
+	const most = 5
+	if len(texts) <= most {
+		return strings.Join(texts, ", ")
+	}
+	return strings.Join(texts[:most], ", ") + ", …"
+}
