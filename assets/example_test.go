@@ -109,8 +109,11 @@ func inContext(source, ignore []byte) *dockerfile.File {
 	return f
 }
 
+// engineOfExamples is what the engine of the examples says of itself.
+var engineOfExamples = container.Engine{DefaultRuntime: "runc", CgroupVersion: "2", Memory: 8 << 30}
+
 // inspected returns a container from an excerpt of its inspection, alone or
-// with that of the image that its tag names now.
+// with more that was seen of it: see [seen].
 func inspected(source []byte) (checks.Subject, error) {
 	parts, err := elements(source)
 	if err != nil {
@@ -135,17 +138,39 @@ func inspected(source []byte) (checks.Subject, error) {
 		name := string(i.HostConfig.NetworkMode)
 		i.NetworkSettings = &dockercontainer.NetworkSettings{Networks: map[string]*network.EndpointSettings{name: {}}}
 	}
-	if len(parts) == 1 {
-		return container.New(i, nil, i.Image, clock), nil
+	c := container.New(i, nil, i.Image, clock)
+	c.Engine = &engineOfExamples
+	for _, part := range parts[1:] {
+		if err := seen(c, part); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// seen adds to c what part shows, which is told by its keys: a sample of its
+// stats, or the inspection of the image that its tag names now.
+func seen(c *container.Container, part json.RawMessage) error {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(part, &keys); err != nil {
+		return err
+	}
+	if keys["memory_stats"] != nil {
+		var sample dockercontainer.StatsResponse
+		c.Observed = new(container.Observed)
+		err := strict(part, &sample)
+		c.Observed.Add(&sample)
+		return err
 	}
 	var tagged dockerimage.InspectResponse
-	if err := strict(parts[1], &tagged); err != nil {
-		return nil, err
+	if err := strict(part, &tagged); err != nil {
+		return err
 	}
-	if i.Image == "" || i.Image == tagged.ID {
-		return container.New(i, &tagged, tagged.ID, clock), nil
+	c.TagID = tagged.ID
+	if c.Inspect.Image == "" || c.Inspect.Image == tagged.ID {
+		c.Image = &tagged
 	}
-	return container.New(i, nil, tagged.ID, clock), nil
+	return nil
 }
 
 // imageOf returns an image from an excerpt of its inspection or its history.
@@ -267,8 +292,8 @@ func elements(source []byte) ([]json.RawMessage, error) {
 	if err := json.Unmarshal(source, &list); err != nil {
 		return nil, err
 	}
-	if len(list) == 0 || len(list) > 2 {
-		return nil, fmt.Errorf("an array of %d inspections, want a container and perhaps an image", len(list))
+	if len(list) == 0 {
+		return nil, fmt.Errorf("an array of nothing, want a container and what was seen of it")
 	}
 	return list, nil
 }

@@ -3,6 +3,7 @@ package assets
 import (
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -58,6 +59,7 @@ func Explained() []string {
 	for i, name := range names {
 		ids[i] = strings.TrimSuffix(path.Base(name), ".md")
 	}
+	slices.Sort(ids) // "a-b.md" comes before "a.md"
 	return ids
 }
 

@@ -7,10 +7,11 @@ import (
 	"plimsoll/checks/container"
 )
 
-// Checks returns the checks of this package in the order of the course: those
-// of containers that need no running container, applied to each service.
+// Checks returns the checks of this package: those of compose files
+// themselves, and those of containers that need no running container, applied
+// to each service.
 func Checks() []*checks.Check {
-	var all []*checks.Check
+	all := []*checks.Check{imageMutable, inlineSecret}
 	for _, c := range container.ServiceChecks() {
 		all = append(all, perService(c))
 	}

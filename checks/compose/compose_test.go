@@ -80,7 +80,7 @@ func wanted(source string) map[int][]string {
 
 func expect(t *testing.T, file *File, want map[int][]string) []string {
 	t.Helper()
-	report := checks.Run(file, Checks(), nil)
+	report := checks.Run(file, Checks(), &checks.Policy{Profile: checks.All})
 	for _, err := range report.Errors {
 		t.Error(err)
 	}
@@ -225,7 +225,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		for _, err := range checks.Run(file, Checks(), nil).Errors {
+		for _, err := range checks.Run(file, Checks(), &checks.Policy{Profile: checks.All}).Errors {
 			t.Error(err)
 		}
 	})

@@ -194,6 +194,11 @@ func (s *service) item(key string, item *yaml.Node) {
 		if v, err := format.ParseVolume(withoutVariables(item.Value)); err == nil {
 			note(v.Target)
 		}
+	case key == "devices" && item.Kind == yaml.MappingNode:
+		note(long["source"])
+	case key == "devices":
+		source, _, _ := strings.Cut(item.Value, ":")
+		note(source)
 	default:
 		note(item.Value)
 	}

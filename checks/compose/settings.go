@@ -1,12 +1,15 @@
 package compose
 
 import (
+	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/moby/moby/api/types/blkiodev"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
@@ -20,9 +23,14 @@ func settings(project *types.Project, s types.ServiceConfig) checks.Settings {
 		CapAdd:         s.CapAdd,
 		CapDrop:        s.CapDrop,
 		CgroupnsMode:   container.CgroupnsMode(s.Cgroup),
+		DNS:            addresses(s.DNS),
+		ExtraHosts:     s.ExtraHosts.AsList(":"),
 		GroupAdd:       s.GroupAdd,
+		Init:           s.Init,
 		IpcMode:        container.IpcMode(joined(s.Ipc)),
+		LogConfig:      logConfig(s),
 		Mounts:         mounts(project, s),
+		OomScoreAdj:    int(s.OomScoreAdj),
 		PidMode:        container.PidMode(joined(s.Pid)),
 		PortBindings:   portBindings(s.Ports),
 		Privileged:     s.Privileged,
@@ -32,8 +40,10 @@ func settings(project *types.Project, s types.ServiceConfig) checks.Settings {
 		Runtime:        s.Runtime,
 		SecurityOpt:    s.SecurityOpt,
 		ShmSize:        int64(s.ShmSize),
+		Sysctls:        s.Sysctls,
 		UsernsMode:     container.UsernsMode(s.UserNSMode),
 		UTSMode:        container.UTSMode(s.Uts),
+		VolumesFrom:    s.VolumesFrom,
 	}
 	for _, folder := range s.Tmpfs {
 		target, options, _ := strings.Cut(folder, ":")
@@ -69,7 +79,7 @@ func settings(project *types.Project, s types.ServiceConfig) checks.Settings {
 			}
 			settings.Networks[name] = &network.EndpointSettings{}
 			if n := s.Networks[key]; n != nil {
-				settings.Networks[name].Aliases = n.Aliases
+				settings.Networks[name] = endpoint(n, s.MacAddress)
 			}
 		}
 	}
@@ -100,6 +110,22 @@ func resources(s types.ServiceConfig) container.Resources {
 		MemorySwap:        int64(s.MemSwapLimit),
 		NanoCPUs:          int64(float64(s.CPUS) * 1e9),
 	}
+	if s.OomKillDisable {
+		r.OomKillDisable = &s.OomKillDisable
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Ulimits)) {
+		if u := s.Ulimits[name]; u != nil {
+			r.Ulimits = append(r.Ulimits, &container.Ulimit{
+				Name: name, Soft: int64(cmp.Or(u.Soft, u.Single)), Hard: int64(cmp.Or(u.Hard, u.Single)),
+			})
+		}
+	}
+	if b := s.BlkioConfig; b != nil {
+		r.BlkioWeight = b.Weight
+		for _, d := range slices.Concat(b.DeviceReadBps, b.DeviceWriteBps, b.DeviceReadIOps, b.DeviceWriteIOps) {
+			r.BlkioDeviceReadBps = append(r.BlkioDeviceReadBps, &blkiodev.ThrottleDevice{Path: d.Path, Rate: uint64(max(d.Rate, 0))})
+		}
+	}
 	pids := s.PidsLimit
 	if s.Deploy != nil && s.Deploy.Resources.Limits != nil {
 		limits := s.Deploy.Resources.Limits
@@ -120,6 +146,43 @@ func resources(s types.ServiceConfig) container.Resources {
 		r.Devices = append(r.Devices, container.DeviceMapping{PathOnHost: d.Source, PathInContainer: d.Target, CgroupPermissions: d.Permissions})
 	}
 	return r
+}
+
+// endpoint returns what a service asks of its place in a network; mac is what
+// it asks for the first one outside of its networks.
+func endpoint(n *types.ServiceNetworkConfig, mac string) *network.EndpointSettings {
+	e := &network.EndpointSettings{Aliases: n.Aliases}
+	_ = e.MacAddress.UnmarshalText([]byte(cmp.Or(n.MacAddress, mac))) // compose refuses an invalid one later
+	v4, _ := netip.ParseAddr(n.Ipv4Address)
+	v6, _ := netip.ParseAddr(n.Ipv6Address)
+	if v4.IsValid() || v6.IsValid() {
+		e.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: v4, IPv6Address: v6}
+	}
+	return e
+}
+
+func addresses(all []string) []netip.Addr {
+	var out []netip.Addr
+	for _, a := range all {
+		if ip, err := netip.ParseAddr(a); err == nil {
+			out = append(out, ip)
+		}
+	}
+	return out
+}
+
+// logConfig returns how a service wants its logs kept. Nothing stands for what
+// the engine does by default, which the file does not tell.
+func logConfig(s types.ServiceConfig) container.LogConfig {
+	if s.Logging == nil {
+		return container.LogConfig{Type: s.LogDriver, Config: s.LogOpt}
+	}
+	log := container.LogConfig{Type: s.Logging.Driver, Config: map[string]string(s.Logging.Options)}
+	if log.Type == "" && len(log.Config) == 0 {
+		return log
+	}
+	log.Type = cmp.Or(log.Type, "json-file")
+	return log
 }
 
 func restartPolicy(s types.ServiceConfig) container.RestartPolicy {
@@ -180,6 +243,9 @@ func mounts(project *types.Project, s types.ServiceConfig) []mount.Mount {
 	var all []mount.Mount
 	for _, v := range s.Volumes {
 		m := mount.Mount{Type: mount.Type(v.Type), Source: v.Source, Target: v.Target, ReadOnly: v.ReadOnly}
+		if v.Bind != nil && v.Bind.Propagation != "" {
+			m.BindOptions = &mount.BindOptions{Propagation: mount.Propagation(v.Bind.Propagation)}
+		}
 		if device, ok := boundDevice(project.Volumes[v.Source]); ok && m.Type == mount.TypeVolume {
 			m.Type, m.Source = mount.TypeBind, device
 		}

@@ -43,11 +43,12 @@ var capabilitiesNotDropped = hostRule(checks.Check{
 const capabilityKey = "capabilities"
 
 func capabilityChoice(label checks.Message, suggested []string, why checks.Message) checks.Choice {
+	suggested = slices.DeleteFunc(normalCapabilities(suggested), func(name string) bool { return name == "ALL" })
 	return checks.Choice{
 		Key:     capabilityKey,
 		Label:   label,
 		Why:     why,
-		Default: strings.Join(normalCapabilities(suggested), ","),
+		Default: strings.Join(suggested, ","),
 		Valid: func(value string) error {
 			_, err := parseCapabilities(value)
 			return err

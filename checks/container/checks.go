@@ -8,18 +8,27 @@ import (
 
 // Checks returns the checks of this package in the order of the course.
 func Checks() []*checks.Check {
-	return slices.Concat(ServiceChecks(), []*checks.Check{crashLooping, imageNotCurrent})
+	return slices.Concat(ServiceChecks(), []*checks.Check{
+		runtimeDowngraded, memoryNoReservation, limitTooTight, portUnneeded, legacyLinks,
+		dataInWritableLayer, autoRemoveWithData,
+		crashLooping, unhealthy, oomKilled,
+		imageNotCurrent, imageMutableRef, tooOld, stoppedLeftover, attributesUnsupported,
+	})
 }
 
 // ServiceChecks returns the checks that settings alone decide. They judge
 // services of compose files as well; their Kind is [checks.Container] here.
 func ServiceChecks() []*checks.Check {
 	return []*checks.Check{
-		runsAsRoot, privileged, capabilitiesNotDropped, newPrivilegesAllowed, rootfsWritable,
-		dockerSocketMounted, sensitiveHostPath,
-		secretInEnv,
-		memoryUnlimited, cpuUnlimited, pidsUnlimited, restartUnbounded,
-		networkHost, portOnAllInterfaces, defaultBridge,
+		runsAsRoot, privileged, capEscapeClass, capabilitiesAdded, capabilitiesNotDropped, newPrivilegesAllowed,
+		seccompUnconfined, apparmorMissing, selinuxMissing, systemPathsUnmasked, rootfsWritable,
+		usernsHost, pidHost, ipcHost, utsHost, joinsOtherNamespace, devicesExposed, sysctlsRisky,
+		dockerSocketMounted, sensitiveHostPath, mountPropagationShared, volumesFrom,
+		secretInEnv, secretInArgs, userSecretsMounted,
+		memoryUnlimited, swapUnlimited, cpuUnlimited, pidsUnlimited, ulimitsDefault, blkioUnlimited,
+		logUnbounded, restartUnbounded, cgroupParentCustom, oomProtectionAbused, shmOversized, initMissing,
+		networkHost, portOnAllInterfaces, datastorePortPublic, privilegedPort, defaultBridge,
+		hostsOrDNSOverride, staticMACOrIP,
 		healthcheckMissing,
 	}
 }

@@ -38,6 +38,9 @@ type Container struct {
 	// container (daemon.json), so that no container has to ask for it.
 	NoNewPrivileges bool
 
+	// Engine is what the engine says of itself, nil when it was not asked.
+	Engine *Engine
+
 	// Observed is what the container was seen to use, nil when not observed.
 	Observed *Observed
 
@@ -45,15 +48,6 @@ type Container struct {
 	Compose *Position
 
 	Now time.Time // when the snapshot was taken
-}
-
-// Observed is what a container was seen to use while it was watched.
-type Observed struct {
-	Since      time.Time
-	MemoryPeak uint64  // bytes of working set: usage without inactive file cache
-	CPUPeak    float64 // CPUs, 1.5 is one and a half
-	PidsPeak   uint64  // threads
-	CPUs       int     // CPUs of the machine; 0 when unknown
 }
 
 // A Position is where a service stands in a compose file.

@@ -37,7 +37,9 @@ func sound() *Container {
 			CapDrop:        []string{"ALL"},
 			SecurityOpt:    []string{"no-new-privileges:true"},
 			RestartPolicy:  container.RestartPolicy{Name: container.RestartPolicyOnFailure, MaximumRetryCount: 5},
-			Resources:      container.Resources{Memory: 64 << 20, NanoCPUs: 1e9, PidsLimit: &pids},
+			Resources: container.Resources{
+				Memory: 64 << 20, NanoCPUs: 1e9, PidsLimit: &pids, Ulimits: []*container.Ulimit{{Name: "nofile", Soft: 1024, Hard: 1024}},
+			},
 		},
 		NetworkSettings: &container.NetworkSettings{Networks: map[string]*network.EndpointSettings{"shop": {}}},
 		State:           &container.State{Status: container.StateRunning, Running: true, StartedAt: "2026-11-24T08:00:00Z"},
@@ -74,17 +76,21 @@ const (
 
 // cases name what is changed in a sound container and all that is found then:
 // id and, after a space, key. Findings that a case does not name are failures.
-var cases = []struct {
+var cases = slices.Concat(firstCases, privilegeCases, mountCases, limitCases, networkCases, stateCases)
+
+type testCase struct {
 	name   string
 	change func(c *Container)
 	want   []string
-}{
+}
+
+var firstCases = []testCase{
 	{"nothing", func(c *Container) {}, nil},
 	{"stopped for good", func(c *Container) {
 		c.Inspect.State = &container.State{Status: container.StateExited, ExitCode: 0}
 	}, nil},
 
-	{"no user", func(c *Container) { c.Settings.Config.User = ""; c.Image = nil }, []string{"container-runs-as-root"}},
+	{"no user", func(c *Container) { c.Settings.Config.User = ""; c.Image = nil }, []string{"container-runs-as-root", "container-attributes-unsupported image"}},
 	{"user root", func(c *Container) { c.Settings.Config.User = "root" }, []string{"container-runs-as-root"}},
 	{"user 0", func(c *Container) { c.Settings.Config.User = "0" }, []string{"container-runs-as-root"}},
 	{"user 0 with group", func(c *Container) { c.Settings.Config.User = "0:1000" }, []string{"container-runs-as-root"}},
@@ -105,7 +111,7 @@ var cases = []struct {
 	{"nothing dropped", func(c *Container) { c.Settings.Host.CapDrop = nil }, []string{"container-capabilities-not-dropped"}},
 	{"nothing dropped, some added", func(c *Container) {
 		c.Settings.Host.CapDrop, c.Settings.Host.CapAdd = []string{}, []string{"CAP_NET_ADMIN"}
-	}, []string{"container-capabilities-not-dropped"}},
+	}, []string{"container-capabilities-not-dropped", "container-capabilities-added NET_ADMIN"}},
 	{"one dropped", func(c *Container) { c.Settings.Host.CapDrop = []string{"NET_RAW"} }, nil},
 
 	{"no security options", func(c *Container) { c.Settings.Host.SecurityOpt = nil }, []string{"container-new-privileges-allowed"}},
@@ -201,7 +207,7 @@ var cases = []struct {
 	{"all exposed ports", func(c *Container) {
 		c.Settings.Host.PublishAllPorts = true
 		c.Settings.Config.ExposedPorts = network.PortSet{port("80/tcp"): {}}
-	}, []string{"container-port-on-all-interfaces publish-all"}},
+	}, []string{"container-port-on-all-interfaces publish-all", "container-port-unneeded publish-all"}},
 	{"all of no exposed ports", func(c *Container) { c.Settings.Host.PublishAllPorts = true }, nil},
 	{"null bindings of Podman", func(c *Container) { c.Settings.Host.PortBindings = network.PortMap{port("80/tcp"): nil} }, nil},
 
@@ -213,7 +219,7 @@ var cases = []struct {
 	{"default bridge and another", func(c *Container) { c.Settings.Networks["bridge"] = nil }, []string{"container-default-bridge"}},
 	{"moved away while running", func(c *Container) { c.Settings.Host.NetworkMode = "default" }, nil},
 	{"no network", func(c *Container) { c.Settings.Host.NetworkMode, c.Settings.Networks = "none", nil }, nil},
-	{"network of another", func(c *Container) { c.Settings.Host.NetworkMode, c.Settings.Networks = "container:x", nil }, nil},
+	{"network of another", func(c *Container) { c.Settings.Host.NetworkMode, c.Settings.Networks = "container:x", nil }, []string{"container-joins-other-namespace network"}},
 
 	{"no health check", func(c *Container) { c.Settings.Config.Healthcheck = nil }, []string{"container-healthcheck-missing"}},
 	{"empty health check", func(c *Container) { c.Settings.Config.Healthcheck.Test = nil }, []string{"container-healthcheck-missing"}},
@@ -282,7 +288,7 @@ func judge(t *testing.T, c *Container) checks.Report {
 			suite = append(suite, &service)
 		}
 	}
-	report := checks.Run(c, suite, nil)
+	report := checks.Run(c, suite, &checks.Policy{Profile: checks.All})
 	for _, err := range report.Errors {
 		t.Error(err)
 	}

@@ -50,8 +50,8 @@ func TestFixesCure(t *testing.T) {
 			for _, f := range before.Findings {
 				for _, fix := range f.Fixes {
 					fixed := tryFix(t, c, fix, defaults(fix))
-					if fix.ID == "update" {
-						if !fixed.Settings.Update {
+					if fix.ID == "update" || fix.ID == "renew" {
+						if !fixed.Settings.Update || fixed.Settings.Pull != (fix.ID == "renew") {
 							t.Error("no update asked for")
 						}
 						continue // cured by another image, not by settings

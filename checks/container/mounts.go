@@ -17,9 +17,13 @@ type hostMount struct {
 	source      string // path of a bind or pipe, name of a volume
 	target      string
 	readOnly    bool
+	propagation mount.Propagation
 	field       string // of the inspection that shows it
 	description string // what stands there
 }
+
+// inherited is the field that shows mounts which the settings do not name.
+const inherited = "Mounts"
 
 // mounts returns what c mounts from outside by its settings, and what it
 // inherits from other containers by its state.
@@ -37,16 +41,27 @@ func (c *Container) mounts() []hostMount {
 			}
 		}
 		for _, m := range host.Mounts {
-			add(hostMount{m.Type, m.Source, m.Target, m.ReadOnly, "HostConfig.Mounts", m.Source + ":" + m.Target})
+			h := hostMount{kind: m.Type, source: m.Source, target: m.Target, readOnly: m.ReadOnly, field: "HostConfig.Mounts", description: m.Source + ":" + m.Target}
+			if m.BindOptions != nil {
+				h.propagation = m.BindOptions.Propagation
+			}
+			add(h)
 		}
 	}
 	if c.Inspect != nil {
+		asked := (&Container{Settings: checks.Settings{Host: c.Inspect.HostConfig}}).mounts()
 		for _, m := range c.Inspect.Mounts {
+			if slices.ContainsFunc(asked, func(o hostMount) bool { return o.target == m.Destination }) {
+				continue // judged above, unless a fix took it away
+			}
 			source := m.Source
 			if m.Type == mount.TypeVolume {
 				source = m.Name
 			}
-			add(hostMount{m.Type, source, m.Destination, !m.RW, "Mounts", source + ":" + m.Destination})
+			add(hostMount{
+				kind: m.Type, source: source, target: m.Destination, readOnly: !m.RW, propagation: m.Propagation,
+				field: inherited, description: source + ":" + m.Destination,
+			})
 		}
 	}
 	return all
@@ -70,7 +85,14 @@ func parseBind(bind string) (hostMount, bool) {
 	}
 	target, options, _ := strings.Cut(rest, ":")
 	m.target = target
-	m.readOnly = slices.Contains(strings.Split(options, ","), "ro")
+	for _, option := range strings.Split(options, ",") {
+		switch option {
+		case "ro":
+			m.readOnly = true
+		case "shared", "rshared", "slave", "rslave", "private", "rprivate":
+			m.propagation = mount.Propagation(option)
+		}
+	}
 	switch {
 	case strings.Contains(strings.ToLower(m.source), `\pipe\`):
 		m.kind = mount.TypeNamedPipe

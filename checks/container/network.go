@@ -35,15 +35,14 @@ var portOnAllInterfaces = hostRule(checks.Check{
 	Chapter:  checks.NetworkIsolation,
 	Refs:     []string{"CIS 5.14 (v1.6.0)", "OWASP Docker rule 5a", "CWE-668"},
 }, func(c *Container, host *container.HostConfig, report func(checks.Finding)) {
-	mode := host.NetworkMode
-	if mode.IsHost() || mode.IsNone() || mode.IsContainer() {
-		return // nothing is published
+	if !publishing(host) {
+		return
 	}
 	for _, port := range slices.SortedFunc(maps.Keys(host.PortBindings), comparePorts) {
 		reported := map[string]bool{} // by host port: one binding may stand for each address family
 		for _, b := range host.PortBindings[port] {
-			if !isOpen(b.HostIP) || reported[b.HostPort] || c.boundElsewhere(port, b.HostPort) {
-				continue
+			if !isOpen(b.HostIP) || reported[b.HostPort] || c.boundElsewhere(port, b.HostPort) || c.dataStoreOn(port) != "" {
+				continue // a data store is worse, and reported as one
 			}
 			reported[b.HostPort] = true
 			report(openPort(c, port, b))

@@ -16,7 +16,7 @@ var privileged = hostRule(checks.Check{
 	Severity: checks.Critical,
 	Chapter:  checks.LeastPrivilege,
 	Refs:     []string{"CIS 5.5 (v1.6.0)", "OWASP Docker rule 3", "CWE-250"},
-	Covers:   []string{"container-capabilities-not-dropped"},
+	Covers:   []string{"container-capabilities-not-dropped", "container-capabilities-added", "container-cap-escape-class"},
 }, func(c *Container, host *container.HostConfig, report func(checks.Finding)) {
 	if !host.Privileged {
 		return

@@ -130,7 +130,7 @@ func (v *Inventory) readAll(ctx context.Context, c *client.Client, x *images) er
 		e := &w.out.engine
 		e.Phase, e.Err, e.Retry = Connected, nil, time.Time{}
 		e.Name, e.Version, e.API = info.Info.Name, info.Info.ServerVersion, c.ClientVersion()
-		w.noNewPrivileges = deniesNewPrivileges(info.Info)
+		w.engine = factsOf(info.Info)
 		present := map[identity]bool{}
 		var stale []checks.Ref
 		keep := func(ref checks.Ref, s Status) {

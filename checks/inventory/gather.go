@@ -60,8 +60,9 @@ func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, er
 	r.client, r.contexts = c, &contexts{}
 	if c != nil && (selection.AllContainers || len(selection.Containers) > 0) {
 		info, infoErr := c.Info(ctx, client.InfoOptions{})
-		err = errors.Join(err, infoErr)
-		r.noNewPrivileges = deniesNewPrivileges(info.Info)
+		if err = errors.Join(err, infoErr); infoErr == nil {
+			r.facts = factsOf(info.Info)
+		}
 	}
 	items := make([]Item, len(refs))
 	group := new(errgroup.Group)
@@ -176,7 +177,7 @@ func (v *Inventory) Read(ctx context.Context, ref checks.Ref) (checks.Subject, e
 		if err != nil {
 			return nil, err
 		}
-		r.noNewPrivileges = deniesNewPrivileges(info.Info)
+		r.facts = factsOf(info.Info)
 	}
 	return r.read(ctx, ref)
 }

@@ -67,7 +67,7 @@ type world struct {
 	stale    hostParts                  // of the host, since it was read
 
 	engineListed, filesListed bool // everything of this source has been listed once
-	noNewPrivileges           bool // see reader
+	engine                    engineFacts
 }
 
 // readers is how many subjects are read at once: more gains nothing on a real
@@ -168,7 +168,7 @@ func (w *world) read(ctx context.Context, slots *semaphore.Weighted) {
 		return
 	}
 	r := w.v.reader(w.images)
-	r.noNewPrivileges = w.noNewPrivileges
+	r.facts = w.engine
 	if host.Kind != "" {
 		r.known, r.parts = w.takeStale(host)
 	}

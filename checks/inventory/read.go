@@ -31,20 +31,41 @@ type reader struct {
 	images   *images
 	contexts *contexts
 
+	facts   engineFacts
 	project dockerfile.Rules // what the user decided about Dockerfiles
 
 	known *host.Host // what is known of the host; nil: nothing
 	parts hostParts  // what of it is read again
 	keys  keyRecord
-
-	// noNewPrivileges says that the engine denies new privileges to every
-	// container.
-	noNewPrivileges bool
 }
 
-// deniesNewPrivileges reads the security options of docker info.
-func deniesNewPrivileges(info system.Info) bool {
-	return slices.Contains(info.SecurityOptions, "name=no-new-privileges")
+// engineFacts are what the engine says of itself that decides what settings of
+// containers mean.
+type engineFacts struct {
+	*container.Engine      // nil when it was not asked
+	noNewPrivileges   bool // it denies new privileges to every container
+}
+
+func factsOf(info system.Info) engineFacts {
+	return engineFacts{
+		noNewPrivileges: hasOption(info, "no-new-privileges"),
+		Engine: &container.Engine{
+			AppArmor:       hasOption(info, "apparmor"),
+			SELinux:        hasOption(info, "selinux"),
+			UserNamespaces: hasOption(info, "userns"),
+			DefaultRuntime: info.DefaultRuntime,
+			CgroupVersion:  info.CgroupVersion,
+			Memory:         info.MemTotal,
+		},
+	}
+}
+
+// hasOption reports whether docker info names a security option.
+func hasOption(info system.Info, name string) bool {
+	return slices.ContainsFunc(info.SecurityOptions, func(opt string) bool {
+		first, _, _ := strings.Cut(opt, ",")
+		return first == "name="+name
+	})
 }
 
 // maxFile is the size in bytes above which a file is not a Dockerfile or a
@@ -84,7 +105,7 @@ func (r reader) container(ctx context.Context, id string) (checks.Subject, error
 	if c.Image, err = r.images.inspect(ctx, r.client, c.Inspect.Image); err != nil && !errdefs.IsNotFound(err) {
 		return nil, err
 	}
-	c.NoNewPrivileges = r.noNewPrivileges
+	c.NoNewPrivileges, c.Engine = r.facts.noNewPrivileges, r.facts.Engine
 	if c.Inspect.State != nil && c.Inspect.State.Running && c.Settings.Config != nil {
 		c.Passwd = r.account(ctx, c)
 	}

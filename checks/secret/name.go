@@ -6,7 +6,7 @@ import (
 )
 
 // sensitive words mark a name as that of a secret when they stand alone in it.
-const sensitive = " password passwd passphrase pass pwd pword psw secret secrets token apikey apitoken authtoken credential credentials auth key "
+const sensitive = " password passwd passphrase pass pwd pword psw secret secrets token apikey apitoken authtoken credential credentials auth key requirepass masterauth "
 
 // qualifiers mark, after the last sensitive word, a name as that of something
 // that is about a secret but not one: PASSWORD_FILE, KEY_ID, TOKEN_URL.

@@ -65,13 +65,6 @@ func (m *Mechanic) sample(ctx context.Context, id string) (usage, error) {
 	if err := json.NewDecoder(io.LimitReader(result.Body, statsLimit)).Decode(&s); err != nil {
 		return usage{}, fmt.Errorf("what the container uses: %w", err)
 	}
-	cache, ok := s.MemoryStats.Stats["total_inactive_file"] // cgroup v1
-	if !ok {
-		cache = s.MemoryStats.Stats["inactive_file"]
-	}
-	used := usage{pids: int64(s.PidsStats.Current)}
-	if s.MemoryStats.Usage > cache {
-		used.memory = int64(s.MemoryStats.Usage - cache)
-	}
-	return used, nil
+	memory, pids := subject.Used(&s)
+	return usage{memory: int64(memory), pids: int64(pids)}, nil
 }

@@ -1,0 +1,11 @@
+package container
+
+// An Engine is what the engine of a container says of itself, as far as it
+// decides what settings of containers mean.
+type Engine struct {
+	AppArmor, SELinux, UserNamespaces bool // are switched on
+
+	DefaultRuntime string
+	CgroupVersion  string // "1" or "2"
+	Memory         int64  // bytes of the machine, 0 when unknown
+}
