@@ -26,7 +26,7 @@ func TestDirectionOfImports(t *testing.T) {
 var layers = []string{"tui", "fixes", "checks"}
 
 // gatherers of checks may import all of checks.
-var gatherers = []string{"checks/suite", "checks/inventory", "checks/engine", "checks/dockertest"}
+var gatherers = []string{"checks/suite", "checks/attack", "checks/inventory", "checks/engine", "checks/dockertest"}
 
 // core of checks, for all of checks.
 var core = []string{"checks", "checks/lifecycle", "checks/packages", "checks/secret", "checks/terminal", "checks/vulnerability"}

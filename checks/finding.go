@@ -3,6 +3,9 @@ package checks
 import (
 	"fmt"
 	"strings"
+
+	"plimsoll/checks/secret"
+	"plimsoll/checks/terminal"
 )
 
 // A Finding is one occurrence of a problem.
@@ -79,6 +82,11 @@ func (m Message) In(translate func(format string) string) string {
 type Evidence struct {
 	Source string // where: "line 12", "HostConfig.Memory", "image config", "docker info"
 	Detail string // what was seen there
+}
+
+// Clean masks secrets in e and makes it safe to show.
+func (e Evidence) Clean() Evidence {
+	return Evidence{terminal.Line(e.Source), terminal.Line(secret.Redact(e.Detail))}
 }
 
 // String returns "source: detail".

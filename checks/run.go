@@ -62,7 +62,7 @@ func (c *Check) apply(subject Subject, policy *Policy, report *Report) (err erro
 		f.Severity = policy.SeverityOf(c, f.Severity)
 		f.Message = f.Message.Clean()
 		for i, e := range f.Evidence {
-			f.Evidence[i] = Evidence{terminal.Line(e.Source), terminal.Line(secret.Redact(e.Detail))}
+			f.Evidence[i] = e.Clean()
 		}
 		report.Findings = append(report.Findings, f)
 	})
