@@ -10,6 +10,7 @@ import (
 
 	"plimsoll/assets"
 	"plimsoll/checks"
+	"plimsoll/checks/attack"
 	"plimsoll/checks/suite"
 )
 
@@ -28,6 +29,9 @@ func TestEveryCheckIsExplained(t *testing.T) {
 	var ids []string
 	for _, c := range suite.All() {
 		ids = append(ids, c.ID)
+	}
+	for _, r := range attack.Rules() {
+		ids = append(ids, r.ID)
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)

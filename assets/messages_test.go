@@ -19,6 +19,7 @@ import (
 
 	"plimsoll/assets"
 	"plimsoll/checks"
+	"plimsoll/checks/attack"
 	"plimsoll/checks/suite"
 )
 
@@ -57,6 +58,9 @@ func sourceFormats(t *testing.T) map[string]string {
 	}
 	for _, c := range suite.All() {
 		formats[c.Title] = "title of check " + c.ID
+	}
+	for _, r := range attack.Rules() {
+		formats[r.Title] = "title of rule " + r.ID
 	}
 	fset := token.NewFileSet()
 	err := filepath.WalkDir(module, func(path string, d fs.DirEntry, err error) error {

@@ -62,6 +62,7 @@ func bindings() []binding {
 		{group: groupFix, keys: []string{"u"}, show: "u", does: checks.Msg("undo the last change"), hint: checks.Msg("undo"), why: (*Model).whyNoUndo, do: (*Model).undoLast},
 		{group: groupFix, keys: []string{"U"}, show: "U", does: checks.Msg("list of changes, undo any"), why: (*Model).whyNoLedger, do: (*Model).openLedger},
 
+		{group: groupOther, keys: []string{"a"}, show: "a", does: checks.Msg("attack paths and what cuts them"), do: still((*Model).openPaths)},
 		{group: groupOther, keys: []string{"S"}, show: "S", does: checks.Msg("how the posture is computed"), do: still(func(m *Model) { m.show(newScorePage(m)) })},
 		{group: groupOther, keys: []string{"r"}, show: "r", does: checks.Msg("read everything again"), why: (*Model).whyNoRescan, do: (*Model).rescan},
 		{group: groupOther, keys: []string{"L"}, show: "L", does: checks.Msg("Deutsch"), do: still((*Model).switchLanguage)},

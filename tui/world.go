@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"plimsoll/checks"
+	"plimsoll/checks/attack"
 	"plimsoll/checks/inventory"
 	"plimsoll/checks/terminal"
 )
@@ -16,6 +17,7 @@ type world struct {
 	complete bool
 	subjects map[identity]*subject
 	scores   scoreboard
+	attack   attack.Map
 }
 
 // An identity tells subjects apart; the name of a [checks.Ref] may change.
@@ -99,10 +101,14 @@ func (w *world) apply(u inventory.Update) {
 	w.engine, w.complete = u.Engine, u.Complete
 	for _, ref := range u.Removed {
 		delete(w.subjects, identity{ref.Kind, ref.ID})
+		w.attack.Remove(ref)
 	}
 	for _, item := range u.Items {
 		s := newSubject(item)
 		w.subjects[s.identity()] = s
+		if item.Subject != nil {
+			w.attack.Put(item.Subject, &item.Report)
+		}
 	}
 	if len(u.Items)+len(u.Removed) > 0 {
 		w.scores = w.score()

@@ -67,6 +67,9 @@ func (p *Path) Steps() []Step { return told(p.steps) }
 // Also returns other ways to take the last step, the easiest first.
 func (p *Path) Also() []Step { return told(p.also) }
 
+// Through is where p begins: the first container, or the host.
+func (p *Path) Through() Spot { return p.steps[0].at }
+
 // Len returns how many steps p has.
 func (p *Path) Len() int { return len(p.steps) }
 

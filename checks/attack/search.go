@@ -239,12 +239,13 @@ func (s *search) paths() []Path {
 
 func (s *search) path(ends []end) Path {
 	e := ends[0]
-	p := Path{Entry: e.entry, Impact: e.impact, Target: e.target, Ease: e.ease, Planned: e.from != nil && e.from.node.planned()}
+	p := Path{Entry: e.entry, Impact: e.impact, Target: e.target, Ease: e.ease}
 	for a := e.from; a != nil; a = a.from {
 		p.steps = append(p.steps, a.step)
 	}
 	slices.Reverse(p.steps)
 	p.steps = append(p.steps, e.step)
+	p.Planned = p.steps[0].at.Service != ""
 	for _, other := range ends[1:] {
 		p.also = append(p.also, other.step)
 	}

@@ -119,7 +119,7 @@ func (a *app) check(cmd *cobra.Command, s *session, args []string, o checkOption
 	if err := a.sayUnused(items); err != nil {
 		return err
 	}
-	d := &report.Document{Items: items, Root: root(s), Version: a.version, Language: a.language, Explain: a.explain}
+	d := &report.Document{Items: items, Root: root(s), Version: a.version, Language: a.language, Explain: a.explain, Attack: report.Map(items)}
 	if o.baseline != "" {
 		d.Compared = true
 		d.Items, d.Gone = report.Compare(d.Root, items, old)

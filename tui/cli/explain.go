@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plimsoll/assets"
+	"plimsoll/checks/attack"
 	"plimsoll/tui"
 )
 
@@ -21,7 +22,7 @@ func (a *app) explainCommand() *cobra.Command {
 		Short: a.T("Explain a check: what happens, why it matters, how to fix it"),
 		Args:  cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return a.checkIDs(), cobra.ShellCompDirectiveNoFileComp
+			return a.explainedIDs(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -63,9 +64,18 @@ func (a *app) checkIDs() []string {
 	return slices.Compact(ids)
 }
 
+// explainedIDs are those of checks and of the rules of attack paths.
+func (a *app) explainedIDs() []string {
+	ids := a.checkIDs()
+	for _, r := range attack.Rules() {
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
 func (a *app) listChecks() error {
 	widest := 0
-	for _, id := range a.checkIDs() {
+	for _, id := range a.explainedIDs() {
 		widest = max(widest, len(id))
 	}
 	seen := map[string]bool{}
@@ -76,13 +86,16 @@ func (a *app) listChecks() error {
 		seen[c.ID] = true
 		fmt.Fprintf(a.out, "%s  %s  %d  %s\n", pad(c.ID, widest), pad(a.severityWord(c.Severity), 8), c.Chapter, a.translate(c.Title))
 	}
+	for _, r := range attack.Rules() {
+		fmt.Fprintf(a.out, "%s  %s  -  %s\n", pad(r.ID, widest), pad("-", 8), a.translate(r.Title))
+	}
 	return nil
 }
 
 // nearest suggests checks that id may have meant: those that share a word.
 func (a *app) nearest(id string) string {
 	var near []string
-	for _, known := range a.checkIDs() {
+	for _, known := range a.explainedIDs() {
 		if strings.Contains(known, id) || id != "" && strings.Contains(id, known) {
 			near = append(near, known)
 		}

@@ -17,8 +17,8 @@ import (
 )
 
 // The JSON of a report, schema 1, is an object: schema, subjects, findings, and
-// where there are any suppressed (accepted by the user; they do not count) and
-// no_longer_found. Fields are added, never renamed or removed.
+// where there are any suppressed (accepted by the user; they do not count),
+// no_longer_found, and paths, the worst of paths_total attack paths. Fields are added, never renamed or removed.
 type (
 	jsonSuppressed struct {
 		jsonFinding
@@ -82,6 +82,17 @@ func (a *app) writeJSON(d *report.Document, w io.Writer) error {
 			}
 		}
 	})
+	paths, total := a.jsonPaths(d)
+	j.array("paths", false, func(yield func(any) bool) {
+		for _, p := range paths {
+			if !yield(p) {
+				return
+			}
+		}
+	})
+	if total > 0 {
+		fmt.Fprintf(j.w, ",\n  \"paths_total\": %d", total)
+	}
 	return j.close()
 }
 

@@ -84,6 +84,7 @@ func (a *app) writeTable(d *report.Document, w io.Writer) error {
 		}
 		b.WriteByte('\n')
 	}
+	a.tablePaths(&b, d)
 	b.WriteString(a.summary(len(items), clean, counts))
 	if suppressed > 0 {
 		b.WriteString(faint.Render(a.T("%d findings are suppressed.", suppressed)) + "\n")

@@ -33,8 +33,10 @@ type (
 		Clean        []htmlName
 		Explanations []htmlExplanation
 		Gone         []Known
+		Paths        []htmlPath
+		MorePaths    string
 
-		Words struct{ NotJudged, Fixable, Gone, Clean, CleanCount, Meaning string }
+		Words struct{ Paths, Or, NotJudged, Fixable, Gone, Clean, CleanCount, Meaning string }
 	}
 	htmlCount struct {
 		Severity, Word string
@@ -64,6 +66,8 @@ type (
 // WriteHTML writes one page that needs nothing else.
 func (d *Document) WriteHTML(w io.Writer) error {
 	p := htmlPage{Language: string(d.Language), Version: d.Version, Title: d.T("plimsoll report"), Headline: d.headline(), Gone: d.Gone}
+	p.Paths, p.MorePaths = d.htmlPaths()
+	p.Words.Paths, p.Words.Or = d.T("Attack paths"), d.T("or")
 	counts := d.counts()
 	for _, s := range checks.Severities {
 		p.Counts = append(p.Counts, htmlCount{s.String(), d.T(s.String()), counts[s]})

@@ -42,6 +42,7 @@ func (d *Document) WriteMarkdown(w io.Writer) error {
 			}
 		}
 	}
+	d.markdownPaths(out)
 	for i := range d.Items {
 		d.markdownSubject(out, &d.Items[i])
 	}

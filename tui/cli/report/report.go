@@ -13,6 +13,7 @@ import (
 
 	"plimsoll/assets"
 	"plimsoll/checks"
+	"plimsoll/checks/attack"
 	"plimsoll/checks/compose"
 	"plimsoll/checks/dockerfile"
 	"plimsoll/checks/inventory"
@@ -32,6 +33,9 @@ type Document struct {
 	Compared bool
 	Gone     []Known
 
+	Attack *attack.Map // what an attacker could use of everything, whether or not Items hold it; nil: no paths
+
+	byRef     map[checks.Ref]*checks.Report
 	translate func(string) string
 }
 

@@ -73,6 +73,7 @@ type (
 		Locations    []sarifLocation    `json:"locations"`
 		Fingerprints map[string]string  `json:"partialFingerprints"`
 		Baseline     string             `json:"baselineState,omitempty"`
+		Flows        []sarifFlow        `json:"codeFlows,omitempty"`
 		Fixes        []sarifFix         `json:"fixes,omitempty"`
 		Suppressions []sarifSuppression `json:"suppressions,omitempty"`
 		Properties   sarifEvidence      `json:"properties"`
@@ -82,9 +83,19 @@ type (
 		Chapter  checks.Chapter  `json:"chapter"`
 		Evidence []string        `json:"evidence"`
 	}
+	sarifFlow struct {
+		Threads []sarifThread `json:"threadFlows"`
+	}
+	sarifThread struct {
+		Locations []sarifFlowLocation `json:"locations"`
+	}
+	sarifFlowLocation struct {
+		Location sarifLocation `json:"location"`
+	}
 	sarifLocation struct {
 		Physical *sarifPhysical `json:"physicalLocation,omitempty"`
 		Logical  []sarifLogical `json:"logicalLocations,omitempty"`
+		Message  *sarifMessage  `json:"message,omitempty"`
 	}
 	sarifPhysical struct {
 		Artifact sarifArtifact `json:"artifactLocation"`
@@ -165,6 +176,7 @@ func (d *Document) WriteSARIF(w io.Writer) error {
 			run.Results = append(run.Results, result)
 		}
 	}
+	run.Results = append(run.Results, d.sarifPaths(&rules)...)
 	run.Tool.Driver = sarifDriver{Name: "plimsoll", Version: d.Version, Rules: rules.list}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", " ")
