@@ -116,6 +116,8 @@ func kind(err error) string {
 		return "forbidden"
 	case errdefs.IsNotModified(err):
 		return "not modified"
+	case errdefs.IsUnavailable(err):
+		return "unavailable"
 	case errdefs.IsInternal(err):
 		return "internal"
 	}
@@ -289,6 +291,23 @@ func TestContract(t *testing.T) {
 				t.Errorf("- real engine, + ours\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestSwarmContract does the same with a swarm, for which the real engine is
+// one of its own.
+func TestSwarmContract(t *testing.T) {
+	cli := dockertest.Private(t)
+	real := (&engine{T: t, cli: cli, prefix: "plimsoll-test-swarm-", ids: map[string]string{}}).listen()
+	mine := ours(t, "1.41")
+	mine.prefix = real.prefix
+	swarmed(real)
+	swarmed(mine)
+	if v := cli.ClientVersion(); v != "1.41" {
+		t.Skipf("the engine speaks %s; what is compared is 1.41", v)
+	}
+	if diff := lineDiff(real.notes, mine.notes); diff != "" {
+		t.Errorf("- real engine, + ours\n%s", diff)
 	}
 }
 

@@ -31,6 +31,10 @@ type queue struct {
 }
 
 func (h *hub) emit(kind events.Type, action events.Action, id string, attributes map[string]string) {
+	h.emitIn("local", kind, action, id, attributes)
+}
+
+func (h *hub) emitIn(scope string, kind events.Type, action events.Action, id string, attributes map[string]string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	at := h.now().UnixNano()
@@ -39,7 +43,7 @@ func (h *hub) emit(kind events.Type, action events.Action, id string, attributes
 	}
 	h.last = at
 	m := events.Message{
-		Type: kind, Action: action, Scope: "local",
+		Type: kind, Action: action, Scope: scope,
 		Actor: events.Actor{ID: id, Attributes: attributes},
 		Time:  at / int64(time.Second), TimeNano: at,
 	}

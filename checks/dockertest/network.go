@@ -136,6 +136,11 @@ func (s *Server) createNetwork(w http.ResponseWriter, r *http.Request) error {
 	case "host", "null":
 		return forbidden("only one instance of %q network is allowed", n.Driver)
 	case "bridge", "macvlan", "ipvlan":
+	case "overlay":
+		if s.cluster == nil {
+			return internal(`This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.`)
+		}
+		return s.createOverlay(w, n, want.IPAM)
 	default:
 		return notFound("plugin %q not found", n.Driver)
 	}
@@ -163,6 +168,24 @@ func (s *Server) createNetwork(w http.ResponseWriter, r *http.Request) error {
 	one := s.addNetwork(n)
 	one.configured = want.IPAM != nil && len(want.IPAM.Config) > 0
 	s.events.emit(events.NetworkEventType, events.ActionCreate, one.ID, map[string]string{"name": one.Name, "type": one.Driver})
+	return answer(w, http.StatusCreated, network.CreateResponse{ID: one.ID})
+}
+
+// createOverlay makes a network of the swarm, from whose pools it takes the
+// first range that is free.
+func (s *Server) createOverlay(w http.ResponseWriter, n network.Network, ipam *network.IPAM) error {
+	n.IPAM = network.IPAM{Driver: "default"}
+	if ipam != nil && len(ipam.Config) > 0 {
+		n.IPAM.Config = ipam.Config
+	}
+	for i := byte(1); len(n.IPAM.Config) == 0; i++ {
+		if p := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, i, 0}), 24); !s.overlaps(p) {
+			n.IPAM.Config = []network.IPAMConfig{{Subnet: p, Gateway: p.Addr().Next()}}
+		}
+	}
+	one := s.addOverlay(n)
+	s.emitSwarm(events.NetworkEventType, events.ActionCreate, one.ID, one.Name)
+	s.emitSwarm(events.NetworkEventType, events.ActionUpdate, one.ID, one.Name) // its range is given
 	return answer(w, http.StatusCreated, network.CreateResponse{ID: one.ID})
 }
 
@@ -208,6 +231,10 @@ func (s *Server) removeNetwork(w http.ResponseWriter, r *http.Request) error {
 		return forbidden("error while removing network: network %s id %s has active endpoints", n.Name, n.ID)
 	}
 	delete(s.networks, n.ID)
+	if n.Scope == "swarm" {
+		s.emitSwarm(events.NetworkEventType, events.ActionRemove, n.ID, n.Name)
+		return done(w)
+	}
 	s.events.emit(events.NetworkEventType, events.ActionDestroy, n.ID, map[string]string{"name": n.Name, "type": n.Driver})
 	return done(w)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -133,6 +134,7 @@ func (s *Server) handler(closing chan struct{}) http.Handler {
 	mux := http.NewServeMux()
 	byName := map[string]map[string]handler{} // method → ending of "/images/…", whose names have slashes
 	routes := s.routes()
+	maps.Copy(routes, s.swarmRoutes())
 	for pattern, h := range routes {
 		method, path, _ := strings.Cut(pattern, " ")
 		if method == "HEAD" && routes["GET "+path] != nil {
