@@ -4,5 +4,24 @@ import "plimsoll/checks"
 
 // Checks returns the checks of this package in the order of the course.
 func Checks() []*checks.Check {
-	return []*checks.Check{userRoot, secretInEnv, secretInHistory, healthcheckMissing, oldBuild, latestOnly}
+	return []*checks.Check{
+		// minimal base images
+		historyCacheLeft, junkFiles, wastedSpace, duplicateFiles, largeOrManyLayers,
+		packageManagerPresent, shellPresent, attackTools, compilerPresent, sshServer,
+		// least privilege
+		userRoot, historySudo, volumeSensitivePath, setIDFiles, fileCapabilities, worldWritable,
+		emptyPassword, extraRoot, duplicateID, sudoPresent,
+		// secrets
+		secretInEnv, secretInHistory, secretInLabelOrCmd, privateKey, credentialFile, secretInFile, secretInHiddenLayer,
+		// scanning and signing
+		historyAdd, historyVerification, packagesUnverified, unownedBinaries, licenseDenied, untrustedRegistry, legacyTrust, noProvenanceLabels,
+		// network isolation
+		exposesAdminPort, exposesPrivilegedPort,
+		// runtime monitoring
+		healthcheckMissing,
+		// updates
+		eolOS, eolRuntime, oldBuild, baseOutdated, latestOnly, historyUpdateAlone, historyUpgrade, dangling, unused,
+		// hygiene
+		shellForm, architectureMismatch, noDockerfile,
+	}
 }

@@ -52,6 +52,21 @@ const (
 	firstYear = 2013 // of Docker; earlier dates are set on purpose, for reproducible builds
 )
 
+// date reads when an image was created; it is not known of images whose date
+// was set on purpose.
+func date(created string) (t time.Time, known bool) {
+	t, err := time.Parse(time.RFC3339Nano, created)
+	return t, err == nil && t.Year() >= firstYear
+}
+
+// after reports whether an image of the date a is known to be newer than one of
+// the date b.
+func after(a, b string) bool {
+	x, known := date(a)
+	y, known2 := date(b)
+	return known && known2 && x.After(y)
+}
+
 var oldBuild = check(checks.Check{
 	ID:       "image-old-build",
 	Title:    "Image was built long ago",
@@ -59,8 +74,8 @@ var oldBuild = check(checks.Check{
 	Chapter:  checks.Updates,
 	Refs:     []string{"CIS 4.4 (v1.6.0)"},
 }, func(i *Image, report func(checks.Finding)) {
-	built, err := time.Parse(time.RFC3339Nano, i.Inspect.Created)
-	if err != nil || built.Year() < firstYear || i.Now.Sub(built) < oldAge {
+	built, known := date(i.Inspect.Created)
+	if !known || i.Now.Sub(built) < oldAge {
 		return
 	}
 	report(checks.Finding{

@@ -1,4 +1,5 @@
-// Package image judges images by their configuration and history.
+// Package image judges images by their configuration, their history and what
+// their layers hold.
 package image
 
 import (
@@ -7,6 +8,7 @@ import (
 	"github.com/moby/moby/api/types/image"
 
 	"plimsoll/checks"
+	"plimsoll/checks/image/layers"
 )
 
 // An Image is a snapshot of one local image.
@@ -16,8 +18,63 @@ type Image struct {
 	Passwd  []byte                      // /etc/passwd of the image; nil when it was not read
 	Now     time.Time                   // when the snapshot was taken
 
-	// Containers are the names of containers created from this image.
-	Containers []string
+	// Files is what its layers hold; nil when they were not read, and FilesErr
+	// why not, if somebody wanted to.
+	Files    *layers.Summary
+	FilesErr error
+
+	Arch  string // of the engine, as in GOARCH: "amd64"; "" when not known
+	Use   *Use   // what containers make of it; nil when not known
+	Base  *Base  // what it was built on; nil when not known
+	Trust string // where the client keeps data of Docker Content Trust about it; "" without
+
+	// Builds are the Dockerfiles and compose files at hand that build it; nil
+	// when nobody looked.
+	Builds []string
+
+	Rules Rules
+}
+
+// Rules are what the project has decided, from its settings.
+type Rules struct {
+	Registries []string // that images may come from; empty means any
+	Licenses   []string // SPDX ids of packages that may not be in them: "AGPL-3.0-only", "GPL-*"
+}
+
+// Use is what containers make of an image.
+type Use struct {
+	Containers []string // names of those that were created from it, running or not
+}
+
+// A Base is the image that another one says it was built on, as the engine has
+// it now.
+type Base struct {
+	Name   string   // "debian:12"
+	Layers []string // diff ids
+	Date   string   // when it was created, RFC 3339
+	Source string   // how it is known: a label, or a Dockerfile
+}
+
+// Incomplete implements [checks.Incomplete].
+func (i *Image) Incomplete() error {
+	err := i.FilesErr
+	if err == nil {
+		err = i.Files.Err()
+	}
+	if err == nil {
+		return nil
+	}
+	return &checks.Problem{What: checks.Msg("the files of %s were not all read (%s)", i.Ref().Name, err.Error()), Err: err}
+}
+
+// WithFiles returns i with what its layers hold.
+func (i *Image) WithFiles(files *layers.Summary, err error) *Image {
+	with := *i
+	with.Files, with.FilesErr = files, err
+	if files != nil {
+		with.Passwd = files.Passwd()
+	}
+	return &with
 }
 
 // Ref implements [checks.Subject]. The name is the first tag, else the digest,

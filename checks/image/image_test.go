@@ -19,6 +19,8 @@ func sound() *Image {
 	config := &dockerspec.DockerOCIImageConfig{}
 	config.User = "1000"
 	config.Healthcheck = &dockerspec.HealthcheckConfig{Test: []string{"CMD", "true"}}
+	config.Entrypoint = []string{"/shop"}
+	config.Labels = map[string]string{"org.opencontainers.image.source": "https://git.example/shop"}
 	return &Image{
 		Inspect: image.InspectResponse{
 			ID:       "sha256:0123456789abcdef",
@@ -106,6 +108,113 @@ var cases = []struct {
 	{"untagged", func(i *Image) { i.Inspect.RepoTags = []string{"<none>:<none>"} }, nil},
 	{"no tags", func(i *Image) { i.Inspect.RepoTags = nil }, nil},
 
+	{"secret in a label", func(i *Image) { i.Inspect.Config.Labels["com.example.password"] = "hunter2" }, []string{"image-secret-in-label-or-cmd com.example.password"}},
+	{"token in a label", func(i *Image) { i.Inspect.Config.Labels["note"] = token }, []string{"image-secret-in-label-or-cmd note"}},
+	{"secret in the command, told once", func(i *Image) {
+		i.Inspect.Config.Cmd = []string{"--password=hunter2"}
+		steps(i, "CMD [\"--password=hunter2\"]"+buildkit)
+	}, []string{"image-secret-in-label-or-cmd Cmd"}},
+	{"secret in the entrypoint", func(i *Image) { i.Inspect.Config.Entrypoint = []string{"/shop", "--api-key", "hunter2"} }, []string{"image-secret-in-label-or-cmd Entrypoint"}},
+	{"secret in the health check", func(i *Image) { i.Inspect.Config.Healthcheck.Test = []string{"CMD-SHELL", "PASSWORD=hunter2 ping"} }, []string{"image-secret-in-label-or-cmd Healthcheck"}},
+	{"file of a secret in the command", func(i *Image) {
+		i.Inspect.Config.Cmd = []string{"--password-file=/run/secrets/db"}
+		i.Inspect.Config.Labels["com.example.secret"] = "$SECRET"
+	}, nil},
+
+	{"ADD", func(i *Image) { steps(i, "/bin/sh -c #(nop) ADD file:0 in / ", "ADD shop.jar /opt/"+buildkit) }, []string{"image-history-add"}},
+	{"ADD that COPY cannot do", func(i *Image) {
+		steps(i, "ADD rootfs.tar.xz /"+buildkit, "ADD tools.tgz /opt/"+buildkit, "ADD https://example.com/x /x"+buildkit, "ADD git@git.example:x.git /x"+buildkit, "COPY a /b"+buildkit)
+	}, nil},
+	{"index alone", func(i *Image) { steps(i, "RUN /bin/sh -c apt-get -qq update"+buildkit) }, []string{"image-history-update-alone"}},
+	{"index alone, legacy, sudo", func(i *Image) { steps(i, "/bin/sh -c sudo -u root apk update") }, []string{"image-history-sudo", "image-history-update-alone"}},
+	{"index with installation", func(i *Image) {
+		steps(i, "RUN /bin/sh -c apt-get update && apt-get install -y curl && rm -rf /var/lib/apt/lists/*"+buildkit, "RUN /bin/sh -c zypper refresh; zypper -n in curl"+buildkit)
+	}, nil},
+	{"word in a string", func(i *Image) { steps(i, "RUN /bin/sh -c echo 'sudo apt-get update; apt-get dist-upgrade'"+buildkit) }, nil},
+	{"upgrade", func(i *Image) { steps(i, "RUN /bin/sh -c apt-get update && apt-get -y dist-upgrade"+buildkit) }, []string{"image-history-distro-upgrade"}},
+	{"security updates", func(i *Image) { steps(i, "RUN /bin/sh -c apt-get update && apt-get -y upgrade"+buildkit) }, nil},
+	{"lists left", func(i *Image) { steps(i, "RUN /bin/sh -c apt-get update && apt-get install -y curl"+buildkit) }, []string{"image-history-cache-left"}},
+	{"apk cache left", func(i *Image) { steps(i, "RUN /bin/sh -c apk add curl"+buildkit) }, []string{"image-history-cache-left"}},
+	{"dnf cache left", func(i *Image) { steps(i, "RUN /bin/sh -c dnf install -y curl"+buildkit) }, []string{"image-history-cache-left"}},
+	{"caches emptied", func(i *Image) {
+		steps(i, "RUN /bin/sh -c apk add --no-cache curl"+buildkit, "RUN /bin/sh -c dnf install -y curl && dnf clean all"+buildkit, "RUN /bin/sh -c apk add curl && rm -rf /var/cache/apk/*"+buildkit)
+	}, nil},
+	{"TLS off", func(i *Image) { steps(i, "RUN /bin/sh -c curl -fskL https://example.com/x -o /x"+buildkit) }, []string{"image-history-tls-or-signature-off"}},
+	{"TLS off, pip as a module", func(i *Image) {
+		steps(i, "RUN /bin/sh -c python3 -m pip install --trusted-host example.com x"+buildkit)
+	}, []string{"image-history-tls-or-signature-off"}},
+	{"TLS off by a variable", func(i *Image) { steps(i, "ENV NODE_TLS_REJECT_UNAUTHORIZED=0"+buildkit) }, []string{"image-history-tls-or-signature-off"}},
+	{"TLS off for one command", func(i *Image) {
+		steps(i, "RUN /bin/sh -c GIT_SSL_NO_VERIFY=1 git clone https://example.com/x"+buildkit)
+	}, []string{"image-history-tls-or-signature-off"}},
+	{"TLS off for git", func(i *Image) {
+		steps(i, "RUN /bin/sh -c git -c http.sslVerify=false clone https://example.com/x"+buildkit)
+	}, []string{"image-history-tls-or-signature-off"}},
+	{"signatures off", func(i *Image) {
+		steps(i, "RUN /bin/sh -c apt-get install -y --allow-unauthenticated x; rm -rf /var/lib/apt/lists"+buildkit)
+	}, []string{"image-history-tls-or-signature-off"}},
+	{"signatures off, dnf", func(i *Image) { steps(i, "RUN /bin/sh -c dnf --setopt=gpgcheck=0 install x; dnf clean all"+buildkit) }, []string{"image-history-tls-or-signature-off"}},
+	{"verified", func(i *Image) {
+		steps(i, "RUN /bin/sh -c curl -fsSLo /k https://example.com/k"+buildkit, "ENV NODE_TLS_REJECT_UNAUTHORIZED=1"+buildkit, "RUN /bin/sh -c wget https://example.com/--no-check"+buildkit)
+	}, nil},
+
+	{"volume over the system", func(i *Image) {
+		i.Inspect.Config.Volumes = map[string]struct{}{"/etc": {}, "/proc/sys/": {}, "/data": {}}
+	},
+		[]string{"image-volume-sensitive-path /etc", "image-volume-sensitive-path /proc/sys/"}},
+	{"volumes for data", func(i *Image) {
+		i.Inspect.Config.Volumes = map[string]struct{}{"/var/lib/shop": {}, "/dev/shm/x": {}, "/etc/shop": {}}
+	}, nil},
+	{"remote administration", func(i *Image) {
+		i.Inspect.Config.ExposedPorts = map[string]struct{}{"2375/tcp": {}, "3389/udp": {}, "8080/tcp": {}}
+	},
+		[]string{"image-exposes-admin-port 2375/tcp"}},
+	{"low port", func(i *Image) { i.Inspect.Config.ExposedPorts = map[string]struct{}{"80/tcp": {}} }, []string{"image-exposes-privileged-port"}},
+	{"low port of root", func(i *Image) {
+		i.Inspect.Config.ExposedPorts, i.Inspect.Config.User = map[string]struct{}{"80/tcp": {}}, "root"
+	}, []string{"image-user-root"}},
+	{"odd ports", func(i *Image) { i.Inspect.Config.ExposedPorts = map[string]struct{}{"": {}, "x/tcp": {}, "99999": {}} }, nil},
+	{"shell form", func(i *Image) { i.Inspect.Config.Entrypoint = []string{"/bin/sh", "-c", "shop --serve"} }, []string{"image-shell-form-entrypoint"}},
+	{"shell form that hands over", func(i *Image) { i.Inspect.Config.Entrypoint = []string{"/bin/sh", "-c", "exec shop"} }, nil},
+	{"no source", func(i *Image) { i.Inspect.Config.Labels = nil }, []string{"image-no-provenance-labels"}},
+	{"another processor", func(i *Image) { i.Arch, i.Inspect.Architecture = "amd64", "arm64" }, []string{"image-architecture-mismatch"}},
+	{"older processor of the kind", func(i *Image) { i.Arch, i.Inspect.Architecture = "amd64", "386" }, nil},
+	{"dangling", func(i *Image) { i.Use, i.Inspect.RepoTags = &Use{}, []string{"<none>:<none>"} }, []string{"image-dangling"}},
+	{"untagged but used", func(i *Image) { i.Use, i.Inspect.RepoTags = &Use{Containers: []string{"shop"}}, nil }, nil},
+	{"unused", func(i *Image) { i.Use = &Use{} }, []string{"image-unused"}},
+	{"used", func(i *Image) { i.Use = &Use{Containers: []string{"shop"}} }, nil},
+	{"foreign registry", func(i *Image) {
+		i.Rules.Registries, i.Inspect.RepoDigests = []string{"registry.example.com/team"}, []string{"evil.example/shop@sha256:1"}
+	}, []string{"image-untrusted-registry evil.example/shop"}},
+	{"allowed registry", func(i *Image) {
+		i.Rules.Registries, i.Inspect.RepoDigests = []string{"registry.example.com/team"}, []string{"registry.example.com/team/shop@sha256:1"}
+	}, nil},
+	{"built here", func(i *Image) { i.Rules.Registries = []string{"registry.example.com"} }, nil},
+	{"content trust", func(i *Image) { i.Trust = "/home/me/.docker/trust/tuf/docker.io/library/shop" }, []string{"image-trust-legacy-dct"}},
+	{"no Dockerfile", func(i *Image) { i.Builds = []string{} }, []string{"image-no-dockerfile-known"}},
+	{"a Dockerfile", func(i *Image) { i.Builds = []string{"Dockerfile"} }, nil},
+	{"older base", func(i *Image) {
+		i.Inspect.RootFS.Layers = []string{"old", "own"}
+		i.Base = &Base{Name: "debian:12", Layers: []string{"new"}, Date: "2026-11-20T00:00:00Z", Source: "label"}
+	}, []string{"image-base-outdated"}},
+	{"same base", func(i *Image) {
+		i.Inspect.RootFS.Layers = []string{"new", "own"}
+		i.Base = &Base{Name: "debian:12", Layers: []string{"new"}, Date: "2026-11-20T00:00:00Z"}
+	}, nil},
+	{"base that is older than the image", func(i *Image) {
+		i.Inspect.RootFS.Layers = []string{"other", "own"}
+		i.Base = &Base{Name: "debian:12", Layers: []string{"new"}, Date: "2026-10-20T00:00:00Z"}
+	}, nil},
+	{"old runtime", func(i *Image) { i.Inspect.Config.Env = []string{"PYTHON_VERSION=3.7.17"} }, []string{"image-eol-runtime Python"}},
+	{"old database with a Debian version", func(i *Image) { i.Inspect.Config.Env = []string{"PG_VERSION=11.22-1.pgdg120+1"} }, []string{"image-eol-runtime PostgreSQL"}},
+	{"runtime of today", func(i *Image) {
+		i.Inspect.Config.Env = []string{"PYTHON_VERSION=3.13.1", "NODE_VERSION=", "PG_VERSION"}
+	}, nil},
+	{"large", func(i *Image) { i.Inspect.Size = 2 << 30 }, []string{"image-large-or-many-layers size"}},
+	{"large for its runtime", func(i *Image) { i.Inspect.Size, i.Inspect.Config.Env = 900<<20, []string{"PYTHON_VERSION=3.13.1"} }, []string{"image-large-or-many-layers size"}},
+	{"not large without it", func(i *Image) { i.Inspect.Size = 900 << 20 }, nil},
+	{"many layers", func(i *Image) { i.Inspect.RootFS.Layers = make([]string, 60) }, []string{"image-large-or-many-layers layers"}},
+
 	{"no config", func(i *Image) { i.Inspect.Config = nil }, nil},
 }
 
@@ -115,7 +224,7 @@ func TestChecks(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			i := sound()
 			test.change(i)
-			report := checks.Run(i, Checks(), nil)
+			report := checks.Run(i, Checks(), &checks.Policy{Profile: checks.All})
 			for _, err := range report.Errors {
 				t.Error(err)
 			}
@@ -138,6 +247,11 @@ func TestChecks(t *testing.T) {
 				t.Errorf("found %q, want %q", got, test.want)
 			}
 		})
+	}
+	for _, c := range fileCases {
+		for _, want := range c.want {
+			fired[strings.Fields(want)[0]] = true
+		}
 	}
 	for _, c := range Checks() {
 		if !fired[c.ID] {
@@ -175,7 +289,7 @@ func TestHostileText(t *testing.T) {
 	i.Inspect.Config.Env = []string{evil + "_PASSWORD=" + evil + "hunter2"}
 	steps(i, evil+" API_KEY="+evil+"hunter2 "+evil)
 	report := checks.Run(i, Checks(), nil)
-	if len(report.Findings) != 4 {
+	if len(report.Findings) != 4 { // user, variable, history, latest
 		t.Errorf("%d findings", len(report.Findings))
 	}
 	for _, f := range report.Findings {

@@ -2,6 +2,7 @@ package image
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,8 +44,8 @@ var secretInHistory = check(checks.Check{
 	reported := map[string]bool{}
 	for n, layer := range slices.Backward(i.History) {
 		for _, l := range leaks(layer.CreatedBy) {
-			if reported[l.key] || l.env && i.hasEnv(l.key) {
-				continue // the same value in every later layer, or told by image-secret-in-env
+			if reported[l.key] || l.env && i.hasEnv(l.key) || i.shows(l.value) {
+				continue // the same value in every later layer, or told by another check
 			}
 			reported[l.key] = true
 			report(checks.Finding{
@@ -59,6 +60,19 @@ var secretInHistory = check(checks.Check{
 	}
 })
 
+// shows reports whether the secret value also stands in what
+// image-secret-in-label-or-cmd reads, which is where to take it out.
+func (i *Image) shows(value string) bool {
+	c := i.Inspect.Config
+	if c == nil || value == "" {
+		return false
+	}
+	holds := func(word string) bool { return strings.Contains(word, value) }
+	return slices.ContainsFunc(c.Cmd, holds) || slices.ContainsFunc(c.Entrypoint, holds) ||
+		c.Healthcheck != nil && slices.ContainsFunc(c.Healthcheck.Test, holds) ||
+		slices.ContainsFunc(slices.Collect(maps.Values(c.Labels)), holds)
+}
+
 func (i *Image) hasEnv(name string) bool {
 	return i.Inspect.Config != nil && slices.ContainsFunc(i.Inspect.Config.Env, func(v string) bool {
 		return strings.HasPrefix(v, name+"=")
@@ -70,6 +84,7 @@ type leak struct {
 	key   string // name of the variable, else the form of the token
 	env   bool   // a variable of the image rather than of the build
 	shown string // what stands there, masked
+	value string // not to be shown
 }
 
 // assigned matches NAME=value as it stands in build arguments, in commands and
@@ -92,13 +107,13 @@ func leaks(createdBy string) []leak {
 	for _, m := range assigned().FindAllStringSubmatchIndex(text, -1) {
 		name, value := text[m[2]:m[3]], strings.Trim(text[m[4]:m[5]], `"'`)
 		if secret.Variable(name, value) {
-			found = append(found, leak{name, env, masked(text, m[4], m[5])})
+			found = append(found, leak{name, env, masked(text, m[4], m[5]), value})
 			taken = append(taken, m[4:6])
 		}
 	}
 	for _, t := range secret.Tokens(text) {
 		if !slices.ContainsFunc(taken, func(m []int) bool { return m[0] <= t.Start && t.End <= m[1] }) {
-			found = append(found, leak{t.Rule, false, masked(text, t.Start, t.End)})
+			found = append(found, leak{t.Rule, false, masked(text, t.Start, t.End), text[t.Start:t.End]})
 		}
 	}
 	return found

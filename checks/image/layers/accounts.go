@@ -53,6 +53,8 @@ func (a *accounts) Close() error {
 		l.Groups = []Group{}
 	case "etc/shadow":
 		l.Unlocked = []string{}
+	default:
+		l.Release = Release{}
 	}
 	for line := range bytes.Lines(a.data) {
 		a.line(strings.TrimSpace(string(line)))
@@ -88,8 +90,15 @@ func (a *accounts) line(line string) {
 			l.Unlocked = append(l.Unlocked, fields[0])
 		}
 	default:
-		if id, ok := strings.CutPrefix(line, "ID="); ok {
-			l.Release = strings.Trim(id, `"'`)
+		key, value, _ := strings.Cut(line, "=")
+		value = strings.Trim(value, `"'`)
+		switch key {
+		case "ID":
+			l.Release.ID = value
+		case "VERSION_ID":
+			l.Release.Version = value
+		case "PRETTY_NAME":
+			l.Release.Name = value
 		}
 	}
 }

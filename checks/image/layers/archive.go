@@ -134,7 +134,7 @@ func (a *archive) layer(name, packed string, r io.Reader) (*Layer, error) {
 	in, err := unpack(&metered{r: r, m: a.meter}, packed)
 	if err == nil {
 		defer in.Close()
-		visitors := []Visitor{&accounts{layer: l}, &secrets{layer: l}}
+		visitors := []Visitor{&accounts{layer: l}, &secrets{layer: l}, &packages{layer: l}, &untrusted{layer: l}, &content{layer: l}}
 		if a.options.Visitors != nil {
 			visitors = append(visitors, a.options.Visitors(name)...)
 		}

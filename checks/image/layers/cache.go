@@ -17,7 +17,7 @@ import (
 
 // version names the form of the cache and the rules it was made with: both
 // kinds of change need another one.
-const version = "v1"
+const version = "v2"
 
 const (
 	largestCache  = 256 << 20 // bytes

@@ -50,7 +50,7 @@ func toolOf(f *File) Tool {
 		return ""
 	}
 	tool := tools[base]
-	if tool == "" && versioned(base) {
+	if tool == "" && (versioned(base) || tools[targeted(base)] == Compiler) {
 		tool = Compiler
 	}
 	if f.Kind == Symlink && (tool == AttackTool || tool == Compiler) {
@@ -69,6 +69,17 @@ func versioned(base string) bool {
 	name = strings.TrimSuffix(name, "-")
 	name = name[strings.LastIndexByte(name, '-')+1:]
 	return name == "gcc" || name == "g++" || name == "clang"
+}
+
+// targeted returns the name of a program without the machine it works for:
+// x86_64-linux-gnu-ld.bfd.
+func targeted(base string) string {
+	for _, system := range []string{"-linux-gnu-", "-linux-musl-", "-linux-gnueabihf-"} {
+		if _, name, ok := strings.Cut(base, system); ok {
+			return name
+		}
+	}
+	return ""
 }
 
 // classify notes what checks want to know of a file that a container sees.

@@ -25,8 +25,10 @@ type File struct {
 	Kind       Kind
 	Mode       uint16 // permissions with setuid, setgid and sticky as in chmod(1)
 	UID, GID   int32
-	Size       int64 // bytes that were there to be read, whatever a header claims
-	Capability bool  // has file capabilities
+	Size       int64  // bytes that were there to be read, whatever a header claims
+	Capability bool   // has file capabilities
+	Program    bool   // the content is one for this kind of system (ELF)
+	Sum        uint64 // of the content, of files from [smallestSummed] bytes on that were read to their end; else 0
 }
 
 // Permission bits beyond those for owner, group and others.
@@ -76,6 +78,45 @@ type Group struct {
 	GID  int
 }
 
+// A Release is what os-release says of a distribution.
+type Release struct {
+	ID      string // "debian"
+	Version string // "12", "3.20.3"; "" of one that rolls
+	Name    string // "Debian GNU/Linux 12 (bookworm)"
+}
+
+// A Package is what the list of a package manager says is installed.
+type Package struct {
+	Manager string // "dpkg", "apk", "pypi", "npm"
+	Name    string
+	Version string
+	Arch    string
+	Source  string // name of the source package, and its version after a blank if it differs
+	License string // "" when the list does not tell
+	List    string // path of the file that says so
+}
+
+// A License is one that a package's own file names.
+type License struct {
+	Package string
+	Name    string // as Debian spells it: "GPL-2+"
+	File    string
+}
+
+// Owned are the files that a list says packages brought: hashes of those paths
+// that may be programs.
+type Owned struct {
+	List  string
+	Paths []uint64
+}
+
+// A Setting is a line of configuration.
+type Setting struct {
+	File string
+	Line int
+	Text string
+}
+
 // A Layer is what one layer holds. It contains no secret values, so that it may
 // be written to disk.
 type Layer struct {
@@ -84,7 +125,12 @@ type Layer struct {
 	Accounts   []Account // of etc/passwd in this layer
 	Groups     []Group   // of etc/group in this layer
 	Unlocked   []string  // accounts whose password in etc/shadow is empty
-	Release    string    // ID of os-release in this layer: "debian"
+	Release    Release   // of os-release in this layer
+	Prefix     string    // before all names: "./" or ""
+	Packages   []Package // of the lists of package managers in this layer
+	Licenses   []License // as far as they stand beside the lists
+	Owned      []Owned   // which files packages brought, by list
+	Untrusted  []Setting // configuration that installs without verifying
 	Escapes    []string  // some of the names that point out of the image
 	Incomplete string    // why it was not read to its end; "" when it was
 }

@@ -73,6 +73,9 @@ func (p *position) Read(b []byte) (int, error) {
 // entry returns the entry that h announces; false for what is none, such as the
 // root itself.
 func entry(h *tar.Header, l *Layer) (File, bool) {
+	if len(l.Files) == 0 && strings.HasPrefix(h.Name, "./") {
+		l.Prefix = "./"
+	}
 	name, escapes := clean(h.Name)
 	if escapes && len(l.Escapes) < someEscapes {
 		l.Escapes = append(l.Escapes, h.Name[:min(len(h.Name), longestName)])

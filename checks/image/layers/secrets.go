@@ -198,8 +198,8 @@ var distribution = []string{
 	"usr/local/go/", "var/cache/", "var/lib/apt/", "var/lib/dpkg/", "var/lib/rpm/", "etc/apk/", "etc/pki/ca-trust/",
 }
 
-// packages are directories that package managers of languages fill.
-var packages = []string{"/node_modules/", "/site-packages/", "/dist-packages/", "/vendor/", "/gems/", "/.git/objects/"}
+// packageTrees are directories that package managers of languages fill.
+var packageTrees = []string{"/node_modules/", "/site-packages/", "/dist-packages/", "/vendor/", "/gems/", "/.git/objects/"}
 
 func belongsToDistribution(name string) bool {
 	if strings.HasPrefix(name, "usr/share/nginx/html/") {
@@ -210,7 +210,7 @@ func belongsToDistribution(name string) bool {
 			return true
 		}
 	}
-	for _, p := range packages {
+	for _, p := range packageTrees {
 		if strings.Contains("/"+name, p) {
 			return true
 		}

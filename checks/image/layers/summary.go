@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // A Summary is what checks want to know of the file system of an image.
@@ -12,7 +13,7 @@ type Summary struct {
 	Layers  []Info // the lowest first
 	Size    int64  // bytes of all files of all layers
 	Files   int    // in the file system that a container sees
-	Release string // ID of os-release: "debian"; "" without one
+	Release Release
 
 	SetID         []Found // programs that run as their owner or group
 	Capable       []Found // files with file capabilities
@@ -26,6 +27,12 @@ type Summary struct {
 	Accounts []Account
 	Groups   []Group
 
+	Packages  []Package
+	Unowned   []Found   // programs that no package brought; none where packages are not known
+	Untrusted []Setting // configuration that installs without verifying
+	Caches    []Found   // of package managers, by layer and directory, hidden or not; Size is that of all files
+	Duplicate []Copies  // content that is there several times, the most wasteful first
+
 	Wasted      int64   // bytes of files that later layers delete or replace
 	WastedFiles []Found // the largest of them
 
@@ -35,8 +42,37 @@ type Summary struct {
 // An Info is what is known of one layer.
 type Info struct {
 	Ref
-	Size  int64 // bytes of its files
-	Files int
+	Prefix string // of all names in it
+	Size   int64  // bytes of its files
+	Files  int
+}
+
+// Passwd returns /etc/passwd with what is known of it.
+func (s *Summary) Passwd() []byte {
+	if s == nil {
+		return nil
+	}
+	var b []byte
+	for _, a := range s.Accounts {
+		b = fmt.Appendf(b, "%s:x:%d:%d:::\n", a.Name, a.UID, a.GID)
+	}
+	return b
+}
+
+// Extract returns the command that prints the file at path out of the layer at
+// index i of the image called name.
+func (s *Summary) Extract(name string, i int, path string) string {
+	l := s.Layers[i]
+	unpack := map[string]string{"gzip": "tar -xzOf -", "zstd": "tar --zstd -xOf -", "": "tar -xOf -"}[l.Packed]
+	return fmt.Sprintf("docker save %s | tar -xOf - %s | %s %s", quote(name), quote(l.Name), unpack, quote(l.Prefix+path))
+}
+
+// quote makes one word of s for a shell.
+func quote(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-") == "" && s[0] != '-' {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // Found is a file and the layer it is in.
@@ -55,6 +91,16 @@ type FoundSecret struct {
 	Size  int64
 	Above int // index of the layer that hides it; -1 when none does
 }
+
+// Copies are files of the same content in the file system.
+type Copies struct {
+	Size  int64    // bytes of each
+	Paths []string // some of them, in order
+	Count int
+}
+
+// Wasted returns the bytes that one copy would save.
+func (c Copies) Wasted() int64 { return c.Size * int64(c.Count-1) }
 
 // Err says what was not read; nil when everything was.
 func (s *Summary) Err() error {
@@ -75,6 +121,7 @@ const mostWasted = 10
 func (c *Contents) Summary() *Summary {
 	s := &Summary{}
 	cover := covers{}
+	seen := newSeen()
 	accounts, groups, shadow, release := -1, -1, -1, -1
 	topmost := func(at *int, i int, there bool) {
 		if *at < 0 && there {
@@ -82,15 +129,17 @@ func (c *Contents) Summary() *Summary {
 		}
 	}
 	for i, l := range slices.Backward(c.Layers) {
-		info := Info{Ref: c.Manifest.Layers[i], Files: len(l.Files)}
+		info := Info{Ref: c.Manifest.Layers[i], Prefix: l.Prefix, Files: len(l.Files)}
 		secretAt := map[string]Secret{}
 		for _, found := range l.Secrets {
 			secretAt[found.Path] = found
 		}
 		within := lastOf(l)
+		caches := caches{}
 		for n := range l.Files {
 			f := &l.Files[n]
 			info.Size += f.Size
+			caches.add(f)
 			if f.Kind == Whiteout || f.Kind == Opaque || within.replaced(n, f.Path) {
 				continue
 			}
@@ -108,11 +157,14 @@ func (c *Contents) Summary() *Summary {
 				s.Secrets = append(s.Secrets, FoundSecret{found, i, f.Size, -1})
 			}
 			s.classify(f, i)
+			seen.add(f, i)
 			topmost(&accounts, i, f.Path == "etc/passwd")
 			topmost(&groups, i, f.Path == "etc/group")
 			topmost(&shadow, i, f.Path == "etc/shadow")
-			topmost(&release, i, l.Release != "" && (f.Path == "etc/os-release" || f.Path == "usr/lib/os-release"))
+			topmost(&release, i, l.Release != Release{} && (f.Path == "etc/os-release" || f.Path == "usr/lib/os-release"))
 		}
+		s.Caches = append(s.Caches, caches.found(i)...)
+		seen.lists(l)
 		if i > 0 {
 			cover.add(i, l)
 		}
@@ -122,6 +174,7 @@ func (c *Contents) Summary() *Summary {
 			s.incomplete = append(s.incomplete, fmt.Sprintf("layer %d: %s", i+1, l.Incomplete))
 		}
 	}
+	seen.join(s)
 	slices.Reverse(s.Layers)
 	slices.Reverse(s.incomplete)
 	if groups >= 0 {
@@ -168,7 +221,7 @@ func (s *Summary) keepWasted() {
 
 func (s *Summary) sort() {
 	s.keepWasted()
-	for _, list := range []*[]Found{&s.SetID, &s.Capable, &s.WorldWritable, &s.Tools, &s.Junk} {
+	for _, list := range []*[]Found{&s.SetID, &s.Capable, &s.WorldWritable, &s.Tools, &s.Junk, &s.Unowned} {
 		slices.SortFunc(*list, func(a, b Found) int { return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Rule, b.Rule)) })
 	}
 	for _, list := range []*[]FoundSecret{&s.Secrets, &s.Hidden} {

@@ -137,7 +137,7 @@ func TestAccounts(t *testing.T) {
 			planted{name: "etc/shadow", content: "root:$6$" + canary + ":1::::::\nweb::1::::::\n"}, planted{name: "etc/group", content: "root:x:0:\napp:x:0:\n"}),
 	)
 	want := []Account{{"root", 0, 0, false}, {"app", 1000, 1000, true}, {"web", 33, 33, true}}
-	if !slices.Equal(s.Accounts, want) || s.Release != "debian" || !slices.Equal(s.Groups, []Group{{"root", 0}, {"app", 0}}) {
+	if !slices.Equal(s.Accounts, want) || s.Release.ID != "debian" || !slices.Equal(s.Groups, []Group{{"root", 0}, {"app", 0}}) {
 		t.Errorf("%+v %q %+v", s.Accounts, s.Release, s.Groups)
 	}
 }
@@ -161,4 +161,16 @@ func TestJunk(t *testing.T) {
 		planted{name: "var/cache/apt/archives/a.deb"}, planted{name: "usr/share/doc/Dockerfile"}, planted{name: "root/.cache/"}, planted{name: "app/.gitignore"},
 	))
 	same(t, "junk", paths(s.Junk), "app/.git", "app/Dockerfile", "app/docker-compose.yml", "app/x.swp", "root/.cache", "var/cache/apt/archives/a.deb")
+}
+
+func TestExtract(t *testing.T) {
+	s := &Summary{Layers: []Info{{Ref: Ref{Name: "0/layer.tar"}}, {Ref: Ref{Name: "blobs/sha256/1", Packed: "gzip"}, Prefix: "./"}}}
+	for want, got := range map[string]string{
+		"docker save shop:1 | tar -xOf - 0/layer.tar | tar -xOf - app/.env":                    s.Extract("shop:1", 0, "app/.env"),
+		"docker save shop:1 | tar -xOf - blobs/sha256/1 | tar -xzOf - './a b'\\''; $(reboot)'": s.Extract("shop:1", 1, "a b'; $(reboot)"),
+	} {
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
 }

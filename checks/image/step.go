@@ -1,0 +1,181 @@
+package image
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"plimsoll/checks"
+	"plimsoll/checks/secret"
+)
+
+// A step is one instruction of the history, as either builder records it.
+type step struct {
+	number      int    // from 1, the oldest
+	instruction string // "RUN", "ADD", …; "" when nobody can tell
+	text        string // what follows it: of RUN the command alone
+	shown       string // everything, fit to be evidence
+}
+
+// steps returns the history, the oldest first.
+func (i *Image) steps() []step {
+	var out []step
+	for n, h := range slices.Backward(i.History) {
+		out = append(out, parseStep(len(i.History)-n, h.CreatedBy))
+	}
+	return out
+}
+
+func parseStep(number int, createdBy string) step {
+	text := strings.TrimSpace(createdBy[:min(len(createdBy), longestStep)])
+	s := step{number: number, shown: shorten(secret.Redact(text), 160)}
+	text = strings.TrimSuffix(text, " # buildkit")
+	if rest, ok := strings.CutPrefix(text, "/bin/sh -c #(nop)"); ok {
+		s.instruction, s.text, _ = strings.Cut(strings.TrimSpace(rest), " ")
+		s.text = strings.TrimSpace(s.text)
+		return s
+	}
+	word, rest, _ := strings.Cut(text, " ")
+	switch {
+	case word == "RUN":
+		s.instruction, s.text = word, command(rest)
+	case word != "" && strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "":
+		s.instruction, s.text = word, strings.TrimSpace(rest)
+	case strings.HasPrefix(text, "|") || strings.HasPrefix(text, "/bin/"):
+		s.instruction, s.text = "RUN", command(text)
+	}
+	return s
+}
+
+// command takes build arguments and the shell off the text of RUN.
+func command(text string) string {
+	if at := strings.Index(text, " -c "); at >= 0 {
+		return text[at+len(" -c "):]
+	}
+	return text
+}
+
+func shorten(s string, most int) string {
+	r := []rune(s)
+	if len(r) <= most {
+		return s
+	}
+	return string(r[:most-1]) + "…"
+}
+
+func (s step) evidence() checks.Evidence {
+	return checks.Evidence{Source: fmt.Sprintf("history, step %d", s.number), Detail: s.shown}
+}
+
+// commands returns the simple commands of a shell script as words. It knows
+// quotes and what separates commands, and no more: what it gets wrong is not
+// found.
+func commands(script string) [][]string {
+	var out [][]string
+	var words []string
+	var word strings.Builder
+	inWord := false
+	end := func() {
+		if inWord {
+			words = append(words, word.String())
+			word.Reset()
+			inWord = false
+		}
+	}
+	var quote byte
+	for at := 0; at < len(script); at++ {
+		c := script[at]
+		switch {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			} else {
+				word.WriteByte(c)
+			}
+		case c == '\'' || c == '"':
+			quote, inWord = c, true
+		case c == '\\' && at+1 < len(script):
+			if at++; script[at] != '\n' {
+				word.WriteByte(script[at])
+				inWord = true
+			}
+		case strings.IndexByte(";&|\n(){}", c) >= 0:
+			if end(); len(words) > 0 {
+				out, words = append(out, words), nil
+			}
+		case c == ' ' || c == '\t' || c == '\r':
+			end()
+		default:
+			word.WriteByte(c)
+			inWord = true
+		}
+	}
+	if end(); len(words) > 0 {
+		out = append(out, words)
+	}
+	for n := range out {
+		out[n] = bare(out[n])
+		if rest, ok := behindSudo(out[n]); ok {
+			out = append(out, bare(rest))
+		}
+	}
+	return slices.DeleteFunc(out, func(w []string) bool { return len(w) == 0 })
+}
+
+// behindSudo returns the command that sudo runs.
+func behindSudo(words []string) ([]string, bool) {
+	if len(words) == 0 || !runs(words, "sudo") {
+		return nil, false
+	}
+	words = words[1:]
+	for len(words) > 0 && strings.HasPrefix(words[0], "-") {
+		takesValue := words[0] == "-u" || words[0] == "-g" || words[0] == "-h"
+		words = words[1:]
+		if takesValue && len(words) > 0 {
+			words = words[1:]
+		}
+	}
+	return words, len(words) > 0
+}
+
+// bare drops what may stand before the name of a program.
+func bare(words []string) []string {
+	for len(words) > 0 {
+		switch w := words[0]; {
+		case w == "then" || w == "do" || w == "else" || w == "if" || w == "!" || w == "exec" || w == "time" || w == "env":
+		case strings.IndexByte(w, '=') > 0 && !strings.HasPrefix(w, "-"):
+		default:
+			return words
+		}
+		words = words[1:]
+	}
+	return nil
+}
+
+// runs reports whether words call program with all of args somewhere.
+func runs(words []string, program string, args ...string) bool {
+	if words[0] != program && !strings.HasSuffix(words[0], "/"+program) {
+		return false
+	}
+	for _, a := range args {
+		if !slices.Contains(words[1:], a) {
+			return false
+		}
+	}
+	return true
+}
+
+// runsAny reports whether one of the commands calls one of programs with one of
+// args.
+func runsAny(all [][]string, programs, args []string) bool {
+	for _, words := range all {
+		for _, p := range programs {
+			for _, a := range args {
+				if runs(words, p, a) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
