@@ -21,14 +21,18 @@ var eolOS = filesRule(checks.Check{
 	Chapter:  checks.Updates,
 	Refs:     []string{"CIS 4.4 (v1.6.0)", "CWE-1104"},
 }, func(i *Image, s *layers.Summary, report func(checks.Finding)) {
-	r, known := lifecycle.Find(distributions[s.Release.ID], s.Release.Version)
+	release := s.Installed.Release
+	if release == nil {
+		return
+	}
+	r, known := lifecycle.Find(distributions[release.ID], release.Version)
 	if !known || !r.Ended(lifecycle.Day(i.Now)) {
 		return
 	}
 	report(checks.Finding{
 		Message: checks.Msg("%s is made of %s %s, which has had no security fixes since %s", i.Ref().Name, r.Product, r.Cycle, r.End),
 		Evidence: []checks.Evidence{
-			{Source: "/etc/os-release", Detail: s.Release.ID + " " + s.Release.Version},
+			{Source: "/etc/os-release", Detail: release.ID + " " + release.Version},
 			{Source: "end of life", Detail: r.Product + " " + r.Cycle + " " + r.End},
 		},
 	})

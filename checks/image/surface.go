@@ -7,6 +7,7 @@ import (
 
 	"plimsoll/checks"
 	"plimsoll/checks/image/layers"
+	"plimsoll/checks/packages"
 )
 
 // toolRule declares a rule that reports the programs of one kind, as one
@@ -130,11 +131,17 @@ var licenseDenied = filesRule(checks.Check{
 	if len(i.Rules.Licenses) == 0 {
 		return
 	}
+	installed := map[packages.Package]bool{}
+	for _, p := range s.Installed.Packages {
+		installed[packages.Package{Type: p.Type, Name: p.Name}] = true
+	}
 	var evidence []checks.Evidence
-	for _, p := range s.Packages {
-		if l := deniedLicense(p.License, i.Rules.Licenses); l != "" {
-			evidence = append(evidence, checks.Evidence{Source: fmt.Sprintf("%s %s (%s)", p.Name, p.Version, p.Manager), Detail: l})
+	for _, l := range s.Licenses {
+		denied := deniedLicense(l.Name, i.Rules.Licenses)
+		if denied == "" || l.Type == packages.Deb && !installed[packages.Package{Type: l.Type, Name: l.Package}] {
+			continue // of Debian the licences stay behind when a package goes
 		}
+		evidence = append(evidence, checks.Evidence{Source: fmt.Sprintf("%s (%s), /%s", l.Package, l.Type, l.File), Detail: denied})
 	}
 	if len(evidence) > 0 {
 		report(checks.Finding{

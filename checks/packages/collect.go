@@ -29,6 +29,7 @@ var (
 	releaseKind  = &kind{most: 64 << 10, read: func(f *File, data []byte) { f.Release = readRelease(data) }}
 	dpkgKind     = &kind{most: database, read: lists(readDpkg)}
 	dpkgListKind = &kind{most: 16 << 20, read: func(f *File, data []byte) { f.Owns = readOwned(data) }}
+	dpkgSumsKind = &kind{most: text, read: func(f *File, data []byte) { f.Owns = readSums(data) }}
 	apkKind      = &kind{most: database, read: func(f *File, data []byte) { f.Packages, f.Owns = readAPK(data) }}
 	rpmKind      = &kind{most: database, read: func(f *File, data []byte) {
 		var err error
@@ -69,7 +70,9 @@ func kindOf(name string) *kind {
 		return k
 	}
 	switch {
-	case strings.HasPrefix(name, "var/lib/dpkg/status.d/") && !strings.HasSuffix(name, ".md5sums"):
+	case strings.HasPrefix(name, "var/lib/dpkg/status.d/") && strings.HasSuffix(name, ".md5sums"):
+		return dpkgSumsKind
+	case strings.HasPrefix(name, "var/lib/dpkg/status.d/"):
 		return dpkgKind
 	case strings.HasPrefix(name, "var/lib/dpkg/info/") && strings.HasSuffix(name, ".list"):
 		return dpkgListKind

@@ -55,6 +55,18 @@ func readOwned(data []byte) []string {
 	return out
 }
 
+// readSums reads the same from the checksums that images without dpkg keep of a
+// package.
+func readSums(data []byte) []string {
+	var out []string
+	for line := range bytes.SplitSeq(data, []byte("\n")) {
+		if _, name, ok := strings.Cut(string(line), "  "); ok && ofInterest(name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // ofInterest reports whether the file at name may say something about packages
 // that its distribution did not install.
 func ofInterest(name string) bool {

@@ -12,14 +12,23 @@ type Inventory struct {
 	Release  *Release // nil: no os-release was found
 	Packages []Package
 	Trouble  []string // what could not be read, and where
+
+	owned map[string]bool // of files that distribution packages brought, those that matter
 }
+
+// Lists reports whether it is known which files distribution packages brought.
+func (v *Inventory) Lists() bool { return len(v.owned) > 0 }
+
+// Owns reports whether a distribution package brought the file at path, which
+// may be a program in a directory for programs.
+func (v *Inventory) Owns(path string) bool { return v.owned[merged(path)] }
 
 // Join makes the inventory of an image from what its layers say, the lowest
 // first. Visible reports whether a container sees the file at path as it is in
 // layer.
 func Join(layers [][]File, visible func(layer int, path string) bool) *Inventory {
-	out := &Inventory{}
-	owned := map[string]bool{}
+	out := &Inventory{owned: map[string]bool{}}
+	owned := out.owned
 	first := map[identity]int{}
 	for i, files := range layers {
 		for n := range files {

@@ -36,7 +36,7 @@ type accounts struct {
 
 func (a *accounts) Visit(f *File) io.WriteCloser {
 	switch f.Path {
-	case "etc/passwd", "etc/shadow", "etc/group", "etc/os-release", "usr/lib/os-release":
+	case "etc/passwd", "etc/shadow", "etc/group":
 		a.path, a.collector = f.Path, collector{limit: largestAccounts}
 		return a
 	}
@@ -53,8 +53,6 @@ func (a *accounts) Close() error {
 		l.Groups = []Group{}
 	case "etc/shadow":
 		l.Unlocked = []string{}
-	default:
-		l.Release = Release{}
 	}
 	for line := range bytes.Lines(a.data) {
 		a.line(strings.TrimSpace(string(line)))
@@ -88,17 +86,6 @@ func (a *accounts) line(line string) {
 	case "etc/shadow":
 		if len(fields) >= 3 && fields[0] != "" && fields[1] == "" {
 			l.Unlocked = append(l.Unlocked, fields[0])
-		}
-	default:
-		key, value, _ := strings.Cut(line, "=")
-		value = strings.Trim(value, `"'`)
-		switch key {
-		case "ID":
-			l.Release.ID = value
-		case "VERSION_ID":
-			l.Release.Version = value
-		case "PRETTY_NAME":
-			l.Release.Name = value
 		}
 	}
 }

@@ -134,11 +134,13 @@ func (a *archive) layer(name, packed string, r io.Reader) (*Layer, error) {
 	in, err := unpack(&metered{r: r, m: a.meter}, packed)
 	if err == nil {
 		defer in.Close()
-		visitors := []Visitor{&accounts{layer: l}, &secrets{layer: l}, &packages{layer: l}, &untrusted{layer: l}, &content{layer: l}}
+		installed := &software{}
+		visitors := []Visitor{&accounts{layer: l}, &secrets{layer: l}, &licenses{layer: l}, &untrusted{layer: l}, &content{layer: l}, installed}
 		if a.options.Visitors != nil {
 			visitors = append(visitors, a.options.Visitors(name)...)
 		}
 		err = scan(in.metered, l, visitors)
+		l.Software = installed.Files()
 	}
 	if err != nil {
 		l.Incomplete = err.Error()

@@ -3,8 +3,6 @@ package layers
 import (
 	"archive/tar"
 	"bytes"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -93,20 +91,4 @@ func BenchmarkRead(b *testing.B) {
 	}
 	b.ReportMetric(float64(ours)/float64(alone), "ratio")
 	b.ReportMetric(float64(cached.Milliseconds())/float64(b.N), "cached-ms")
-}
-
-// walk goes through an archive and the layers in it.
-func walk(b *testing.B, r io.Reader) (n int) {
-	for t := tar.NewReader(r); ; n++ {
-		h, err := t.Next()
-		if errors.Is(err, io.EOF) {
-			return n
-		}
-		if err != nil {
-			b.Fatal(err)
-		}
-		if filepath.Base(h.Name) == "layer.tar" {
-			n += walk(b, t)
-		}
-	}
 }

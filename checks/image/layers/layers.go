@@ -3,7 +3,11 @@
 // make large is bounded.
 package layers
 
-import "io"
+import (
+	"io"
+
+	"plimsoll/checks/packages"
+)
 
 // A Kind is what an entry of a layer is.
 type Kind uint8
@@ -78,36 +82,12 @@ type Group struct {
 	GID  int
 }
 
-// A Release is what os-release says of a distribution.
-type Release struct {
-	ID      string // "debian"
-	Version string // "12", "3.20.3"; "" of one that rolls
-	Name    string // "Debian GNU/Linux 12 (bookworm)"
-}
-
-// A Package is what the list of a package manager says is installed.
-type Package struct {
-	Manager string // "dpkg", "apk", "pypi", "npm"
-	Name    string
-	Version string
-	Arch    string
-	Source  string // name of the source package, and its version after a blank if it differs
-	License string // "" when the list does not tell
-	List    string // path of the file that says so
-}
-
 // A License is one that a package's own file names.
 type License struct {
+	Type    packages.Type
 	Package string
-	Name    string // as Debian spells it: "GPL-2+"
+	Name    string // as the package spells it: "GPL-2+", "MIT OR Apache-2.0"
 	File    string
-}
-
-// Owned are the files that a list says packages brought: hashes of those paths
-// that may be programs.
-type Owned struct {
-	List  string
-	Paths []uint64
 }
 
 // A Setting is a line of configuration.
@@ -122,14 +102,12 @@ type Setting struct {
 type Layer struct {
 	Files      []File
 	Secrets    []Secret
-	Accounts   []Account // of etc/passwd in this layer
-	Groups     []Group   // of etc/group in this layer
-	Unlocked   []string  // accounts whose password in etc/shadow is empty
-	Release    Release   // of os-release in this layer
-	Prefix     string    // before all names: "./" or ""
-	Packages   []Package // of the lists of package managers in this layer
-	Licenses   []License // as far as they stand beside the lists
-	Owned      []Owned   // which files packages brought, by list
+	Accounts   []Account       // of etc/passwd in this layer
+	Groups     []Group         // of etc/group in this layer
+	Unlocked   []string        // accounts whose password in etc/shadow is empty
+	Prefix     string          // before all names: "./" or ""
+	Software   []packages.File // what its files say about packages
+	Licenses   []License
 	Untrusted  []Setting // configuration that installs without verifying
 	Escapes    []string  // some of the names that point out of the image
 	Incomplete string    // why it was not read to its end; "" when it was

@@ -5,17 +5,17 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"plimsoll/checks/packages"
 )
 
 // seen gathers, of the files that a container sees, what only all layers
 // together can tell. Layers are added from the top down.
 type seen struct {
-	paths    map[string]bool // of lists that are seen
-	packages []Package
-	licenses map[string][]string
+	says     map[string]bool // files that say something, of all layers
+	layer    map[string]int  // in which a container sees them
+	licenses []License
 	settings []Setting
-	owned    map[uint64]bool
-	rpm      bool // packages whose files nobody here knows
 	programs []Found
 	copies   map[sum]*Copies
 }
@@ -26,8 +26,20 @@ type sum struct {
 	size int64
 }
 
-func newSeen() *seen {
-	return &seen{paths: map[string]bool{}, licenses: map[string][]string{}, owned: map[uint64]bool{}, copies: map[sum]*Copies{}}
+func newSeen(layers []*Layer) *seen {
+	s := &seen{says: map[string]bool{}, layer: map[string]int{}, copies: map[sum]*Copies{}}
+	for _, l := range layers {
+		for i := range l.Software {
+			s.says[l.Software[i].Path] = true
+		}
+		for _, c := range l.Licenses {
+			s.says[c.File] = true
+		}
+		for _, c := range l.Untrusted {
+			s.says[c.File] = true
+		}
+	}
+	return s
 }
 
 // namedCopies is how many paths of the same content are remembered.
@@ -37,13 +49,10 @@ func (s *seen) add(f *File, layer int) {
 	if f.Kind != Regular {
 		return
 	}
-	switch {
-	case listed(f.Path):
-		s.paths[f.Path] = true
-	case strings.HasPrefix(f.Path, "var/lib/rpm/") || strings.HasPrefix(f.Path, "usr/lib/sysimage/rpm/"):
-		s.rpm = true
+	if s.says[f.Path] {
+		s.layer[f.Path] = layer
 	}
-	if f.Program && f.Mode&0o111 != 0 && !strings.Contains(path.Base(f.Path), ".so") && !ofLanguage(f.Path) {
+	if f.Program && f.Mode&0o111 != 0 && inPath(f.Path) && !ofLanguage(f.Path) {
 		s.programs = append(s.programs, Found{Path: f.Path, Layer: layer, Size: f.Size, Mode: f.Mode})
 	}
 	if f.Sum == 0 {
@@ -60,73 +69,52 @@ func (s *seen) add(f *File, layer int) {
 	}
 }
 
-// listed reports whether one of the visitors reads lists or settings at name.
-func listed(name string) bool {
-	for _, top := range []string{"var/lib/dpkg/", "lib/apk/db/", "usr/lib/apk/db/", "usr/share/doc/", "etc/"} {
-		if strings.HasPrefix(name, top) {
-			return true
-		}
-	}
-	switch path.Base(name) {
-	case "METADATA", "package.json", "pip.conf":
+// inPath reports whether name is where programs are looked for.
+func inPath(name string) bool {
+	switch path.Base(path.Dir(name)) {
+	case "bin", "sbin", "libexec":
 		return true
 	}
 	return false
 }
 
-// lists takes in what the lists of a layer say, whose files were added before.
-// A list that is seen in a higher layer has been taken from there.
-func (s *seen) lists(l *Layer) {
-	mine := map[string]bool{}
-	for n := range l.Files {
-		if f := &l.Files[n]; s.paths[f.Path] {
-			mine[f.Path] = true
-		}
-	}
-	for _, p := range l.Packages {
-		if mine[p.List] {
-			s.packages = append(s.packages, p)
-		}
-	}
-	for _, o := range l.Owned {
-		if mine[o.List] {
-			for _, hash := range o.Paths {
-				s.owned[hash] = true
-			}
-		}
-	}
+// lists takes in what the files of a layer say that was added before.
+func (s *seen) lists(layer int, l *Layer) {
 	for _, c := range l.Licenses {
-		if mine[c.File] {
-			s.licenses[c.Package] = append(s.licenses[c.Package], c.Name)
+		if s.in(layer, c.File) {
+			s.licenses = append(s.licenses, c)
 		}
 	}
 	for _, c := range l.Untrusted {
-		if mine[c.File] {
+		if s.in(layer, c.File) {
 			s.settings = append(s.settings, c)
 		}
 	}
-	for name := range mine {
-		delete(s.paths, name)
-	}
+}
+
+// in reports whether a container sees the file at path as it is in layer.
+func (s *seen) in(layer int, path string) bool {
+	at, ok := s.layer[path]
+	return ok && at == layer
 }
 
 // mostCopies is how many groups of equal files are told.
 const mostCopies = 20
 
-func (s *seen) join(to *Summary) {
-	for n, p := range s.packages {
-		if p.License == "" {
-			s.packages[n].License = strings.Join(s.licenses[p.Name], " AND ")
-		}
+func (s *seen) join(to *Summary, c *Contents) {
+	var said [][]packages.File
+	for _, l := range c.Layers {
+		said = append(said, l.Software)
 	}
-	slices.SortFunc(s.packages, func(a, b Package) int {
-		return cmp.Or(cmp.Compare(a.Manager, b.Manager), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version), cmp.Compare(a.List, b.List))
+	to.Installed = packages.Join(said, s.in)
+	to.Licenses, to.Untrusted = s.licenses, s.settings
+	slices.SortFunc(to.Licenses, func(a, b License) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Package, b.Package), cmp.Compare(a.Name, b.Name), cmp.Compare(a.File, b.File))
 	})
-	to.Packages, to.Untrusted = s.packages, s.settings
 	slices.SortFunc(to.Untrusted, func(a, b Setting) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })
-	if len(s.owned) > 0 && !s.rpm {
+	if to.Installed.Lists() {
 		for _, f := range s.programs {
-			if !s.owned[ownable(f.Path)] {
+			if !to.Installed.Owns(f.Path) {
 				to.Unowned = append(to.Unowned, f)
 			}
 		}

@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"plimsoll/checks/packages"
 )
 
 // A Summary is what checks want to know of the file system of an image.
 type Summary struct {
-	Layers  []Info // the lowest first
-	Size    int64  // bytes of all files of all layers
-	Files   int    // in the file system that a container sees
-	Release Release
+	Layers []Info // the lowest first
+	Size   int64  // bytes of all files of all layers
+	Files  int    // in the file system that a container sees
 
 	SetID         []Found // programs that run as their owner or group
 	Capable       []Found // files with file capabilities
@@ -27,7 +28,8 @@ type Summary struct {
 	Accounts []Account
 	Groups   []Group
 
-	Packages  []Package
+	Installed *packages.Inventory
+	Licenses  []License
 	Unowned   []Found   // programs that no package brought; none where packages are not known
 	Untrusted []Setting // configuration that installs without verifying
 	Caches    []Found   // of package managers, by layer and directory, hidden or not; Size is that of all files
@@ -121,8 +123,8 @@ const mostWasted = 10
 func (c *Contents) Summary() *Summary {
 	s := &Summary{}
 	cover := covers{}
-	seen := newSeen()
-	accounts, groups, shadow, release := -1, -1, -1, -1
+	seen := newSeen(c.Layers)
+	accounts, groups, shadow := -1, -1, -1
 	topmost := func(at *int, i int, there bool) {
 		if *at < 0 && there {
 			*at = i
@@ -161,10 +163,9 @@ func (c *Contents) Summary() *Summary {
 			topmost(&accounts, i, f.Path == "etc/passwd")
 			topmost(&groups, i, f.Path == "etc/group")
 			topmost(&shadow, i, f.Path == "etc/shadow")
-			topmost(&release, i, l.Release != Release{} && (f.Path == "etc/os-release" || f.Path == "usr/lib/os-release"))
 		}
 		s.Caches = append(s.Caches, caches.found(i)...)
-		seen.lists(l)
+		seen.lists(i, l)
 		if i > 0 {
 			cover.add(i, l)
 		}
@@ -174,14 +175,11 @@ func (c *Contents) Summary() *Summary {
 			s.incomplete = append(s.incomplete, fmt.Sprintf("layer %d: %s", i+1, l.Incomplete))
 		}
 	}
-	seen.join(s)
+	seen.join(s, c)
 	slices.Reverse(s.Layers)
 	slices.Reverse(s.incomplete)
 	if groups >= 0 {
 		s.Groups = c.Layers[groups].Groups
-	}
-	if release >= 0 {
-		s.Release = c.Layers[release].Release
 	}
 	if accounts >= 0 {
 		s.Accounts = slices.Clone(c.Layers[accounts].Accounts)

@@ -137,8 +137,8 @@ func TestAccounts(t *testing.T) {
 			planted{name: "etc/shadow", content: "root:$6$" + canary + ":1::::::\nweb::1::::::\n"}, planted{name: "etc/group", content: "root:x:0:\napp:x:0:\n"}),
 	)
 	want := []Account{{"root", 0, 0, false}, {"app", 1000, 1000, true}, {"web", 33, 33, true}}
-	if !slices.Equal(s.Accounts, want) || s.Release.ID != "debian" || !slices.Equal(s.Groups, []Group{{"root", 0}, {"app", 0}}) {
-		t.Errorf("%+v %q %+v", s.Accounts, s.Release, s.Groups)
+	if !slices.Equal(s.Accounts, want) || s.Installed.Release.ID != "debian" || !slices.Equal(s.Groups, []Group{{"root", 0}, {"app", 0}}) {
+		t.Errorf("%+v %v %+v", s.Accounts, s.Installed.Release, s.Groups)
 	}
 }
 
