@@ -1,0 +1,82 @@
+package assets_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+
+	dockercontainer "github.com/moby/moby/api/types/container"
+	dockerimage "github.com/moby/moby/api/types/image"
+
+	"plimsoll/checks"
+	"plimsoll/checks/image"
+	"plimsoll/checks/image/layers"
+)
+
+// imageOf returns an image from an excerpt of its inspection, alone or with that
+// of a container of it or of the image that it was built on, or from its history.
+func imageOf(source []byte) (checks.Subject, error) {
+	i := exampleImage()
+	if bytes.Contains(source, []byte(`"CreatedBy"`)) {
+		return i, strict(source, &i.History)
+	}
+	parts, err := elements(source)
+	if err != nil {
+		return nil, err
+	}
+	if err := strict(parts[0], &i.Inspect); err != nil {
+		return nil, err
+	}
+	for _, tag := range i.Inspect.RepoTags {
+		if strings.HasPrefix(tag, "signed/") {
+			i.Trust = "~/.docker/trust/tuf/docker.io/" + strings.Split(tag, ":")[0]
+		}
+		if strings.HasPrefix(tag, "shop:") {
+			i.Builds = []string{"Dockerfile"}
+		}
+	}
+	if len(parts) == 1 {
+		return i, nil
+	}
+	var of struct{ Name string }
+	if err := json.Unmarshal(parts[1], &of); err != nil {
+		return nil, err
+	}
+	if of.Name != "" {
+		var c dockercontainer.InspectResponse
+		err := strict(parts[1], &c)
+		if c.Image == i.Inspect.ID {
+			i.Use.Containers = []string{strings.TrimPrefix(c.Name, "/")}
+		}
+		return i, err
+	}
+	var base dockerimage.InspectResponse
+	if err := strict(parts[1], &base); err != nil {
+		return nil, err
+	}
+	i.Base = &image.Base{Name: base.RepoTags[0], Layers: base.RootFS.Layers, Date: base.Created, Source: "label"}
+	return i, nil
+}
+
+// exampleImage is what is left out of an example.
+func exampleImage() *image.Image {
+	i := &image.Image{Now: clock, Arch: "amd64", Use: &image.Use{}, Builds: []string{}}
+	i.Inspect.ID = "sha256:" + strings.Repeat("b", 64)
+	i.Rules = image.Rules{Registries: []string{"docker.io", "registry.example.com"}, Licenses: []string{"AGPL-*"}}
+	return i
+}
+
+// imageWith returns an image with the layers that source lists, read as any
+// other.
+func imageWith(source string) (checks.Subject, error) {
+	archive, err := archiveOf(source)
+	if err != nil {
+		return nil, err
+	}
+	contents, err := layers.Read(context.Background(), bytes.NewReader(archive), layers.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return exampleImage().WithFiles(contents.Summary(), nil), nil
+}
