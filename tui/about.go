@@ -15,6 +15,9 @@ func (m *Model) printFinding(p *printer, r findingRow) {
 	mark := symbols[f.Severity] + m.letter(f.Severity) + " "
 	p.hanging(t.strong, t.severity[f.Severity], mark, plain(m.format(f.Check.Title)))
 	p.text(t.dim, fmt.Sprintf("%s · %s · %s", m.severity(f.Severity), m.chapterName(f.Check.Chapter), f.Check.ID))
+	if when := m.noveltyOf(r); when != "" {
+		p.text(t.accent, when)
+	}
 	p.blank()
 	p.text("", m.told(f.Message))
 	if len(f.Evidence) > 0 {

@@ -40,7 +40,7 @@ func (m *Model) refreshFindings() {
 		}
 		for i := range r.subject.Report.Findings {
 			f := &r.subject.Report.Findings[i]
-			if m.sieve.wants(f) && (filter == "" || m.matches(f, filter)) {
+			if m.wants(r.subject, i) && (filter == "" || m.matches(f, filter)) {
 				rows = append(rows, findingRow{f, r.subject})
 			}
 		}

@@ -147,6 +147,9 @@ func (m *Model) filters() string {
 	} else if s > checks.Info {
 		on = append(on, m.T("%s and worse", m.severity(s)))
 	}
+	if m.sieve.fresh {
+		on = append(on, m.T("new since yesterday"))
+	}
 	if c := m.sieve.chapter; c >= 0 {
 		on = append(on, m.chapterName(checks.Chapter(c)))
 	}

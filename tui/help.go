@@ -15,7 +15,7 @@ type page struct {
 
 func (d *page) key(_ *ui, k tea.KeyPressMsg) action {
 	switch k.String() {
-	case "esc", "q", "enter", "?", "S":
+	case "esc", "q", "enter", "?", "S", "N":
 		return closeDialog{}
 	}
 	d.scrollKey(k.String())

@@ -53,6 +53,7 @@ func bindings() []binding {
 		{group: groupFilter, keys: []string{"v"}, show: "v", does: checks.Msg("next severity filter"), do: still((*Model).cycleSeverity)},
 		{group: groupFilter, keys: []string{"c"}, show: "c", does: checks.Msg("next chapter"), do: still(func(m *Model) { m.cycleChapter(1) })},
 		{group: groupFilter, keys: []string{"C"}, show: "C", does: checks.Msg("chapter before"), do: still(func(m *Model) { m.cycleChapter(-1) })},
+		{group: groupFilter, keys: []string{"n"}, show: "n", does: checks.Msg("only what is new since yesterday"), why: (*Model).whyNoHistory, do: still((*Model).filterFresh)},
 		{group: groupFilter, keys: []string{"s"}, show: "s", does: checks.Msg("sort by severity, name, chapter, count"), do: still((*Model).cycleOrder)},
 		{group: groupFilter, keys: []string{"p"}, show: "p", does: checks.Msg("profile: security, hygiene, all"), why: (*Model).whyNoProfile, do: (*Model).cycleProfile},
 
@@ -63,6 +64,7 @@ func bindings() []binding {
 		{group: groupFix, keys: []string{"U"}, show: "U", does: checks.Msg("list of changes, undo any"), why: (*Model).whyNoLedger, do: (*Model).openLedger},
 
 		{group: groupOther, keys: []string{"a"}, show: "a", does: checks.Msg("attack paths and what cuts them"), do: still((*Model).openPaths)},
+		{group: groupOther, keys: []string{"N"}, show: "N", does: checks.Msg("what has appeared, was fixed, came back"), why: (*Model).whyNoHistory, do: still(func(m *Model) { m.show(newJournalPage(m)) })},
 		{group: groupOther, keys: []string{"S"}, show: "S", does: checks.Msg("how the posture is computed"), do: still(func(m *Model) { m.show(newScorePage(m)) })},
 		{group: groupOther, keys: []string{"r"}, show: "r", does: checks.Msg("read everything again"), why: (*Model).whyNoRescan, do: (*Model).rescan},
 		{group: groupOther, keys: []string{"L"}, show: "L", does: checks.Msg("Deutsch"), do: still((*Model).switchLanguage)},
@@ -168,7 +170,7 @@ func (m *Model) back() {
 	case m.focus > subjectsPane:
 		m.setFocus(m.focus - 1)
 	case m.sieve.active() || m.order != bySeverity:
-		m.sieve.worse, m.sieve.chapter, m.order = 0, -1, bySeverity
+		m.sieve.worse, m.sieve.chapter, m.sieve.fresh, m.order = 0, -1, false, bySeverity
 		m.refreshSubjects()
 	}
 }

@@ -42,6 +42,7 @@ type Model struct {
 	focus pane
 
 	world         world
+	journal       journal
 	version       int // of the world: counts updates
 	profile       checks.Profile
 	sieve         sieve
@@ -151,6 +152,12 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		return m.updated(inventory.Update(msg))
 	case tickMsg:
 		m.ticking = false
+	case bookMsg:
+		return m.bookRead(msg)
+	case saveMsg:
+		return m.write()
+	case savedMsg:
+		m.journal.err = msg.err
 	case interruptedMsg:
 		m.offerInterrupted(msg)
 	case tea.PasteMsg:
@@ -178,8 +185,8 @@ func (m *Model) updated(u inventory.Update) tea.Cmd {
 	arrived := m.world.engine.Phase != inventory.Connected && u.Engine.Phase == inventory.Connected
 	m.world.apply(u)
 	m.version++
+	cmds := []tea.Cmd{m.next(), m.remember(u)}
 	m.refreshSubjects()
-	cmds := []tea.Cmd{m.next()}
 	if arrived {
 		cmds = append(cmds, m.findInterrupted())
 	}

@@ -41,6 +41,8 @@ type Options struct {
 	// the key.
 	Rescan func()
 
+	History *History // what is remembered; nil: nothing
+
 	ReadOnly bool   // show, never change
 	Demo     bool   // the world is made up
 	DemoHint string // command that opens the demo: "plimsoll --demo"
@@ -65,5 +67,8 @@ func Run(ctx context.Context, o Options, program ...tea.ProgramOption) error {
 	}
 	cancel()
 	m.crew.jobs.Wait()
+	if write := m.unwritten(); write != nil {
+		err = errors.Join(err, write())
+	}
 	return err
 }

@@ -19,6 +19,9 @@ func newScorePage(m *Model) *page {
 		p.text("", m.T("The posture is 100 less the root mean square of the gaps to 100. Squaring makes one bad subject show among many good ones. Curing anything can only raise it. Hygiene does not count."))
 		p.blank()
 		p.text(t.code, "  "+m.T("posture = 100 − √( Σ (100 − subject)² ÷ n )"))
+		if days := m.trend(0, 30); days != "" {
+			p.hanging("", m.scoreInk(b.all), days+"  ", m.T("day by day, as far as somebody looked"))
+		}
 		p.heading(m.T("By chapter"))
 		for _, c := range checks.Chapters {
 			p.raw(m.chapterLine(c, p.room()))
@@ -64,6 +67,10 @@ func (m *Model) chapterLine(c checks.Chapter, width int) (string, int) {
 		if n := score.counts[s]; n > 0 {
 			l.add(t.severity[s], fmt.Sprintf("%s%s %d  ", symbols[s], m.letter(s), n))
 		}
+	}
+	if days := m.trend(int(c), 14); l.room > cells(days)+1 {
+		l.gap(cells(days) + 1)
+		l.add(t.dim, days)
 	}
 	return l.end(), width
 }

@@ -54,6 +54,7 @@ type sieve struct {
 	text    [panes]string   // lower case, by pane
 	worse   checks.Severity // at least this bad; 0 for all
 	chapter int             // -1 for all
+	fresh   bool            // new since yesterday; see [Model.wants]
 }
 
 func (s *sieve) wants(f *checks.Finding) bool {
@@ -61,17 +62,22 @@ func (s *sieve) wants(f *checks.Finding) bool {
 }
 
 // active reports whether anything is hidden.
-func (s *sieve) active() bool { return s.worse > checks.Info || s.chapter >= 0 }
+func (s *sieve) active() bool { return s.worse > checks.Info || s.chapter >= 0 || s.fresh }
+
+// wants reports whether finding i of s passes the filters.
+func (m *Model) wants(s *subject, i int) bool {
+	return m.sieve.wants(&s.Report.Findings[i]) && (!m.sieve.fresh || m.fresh(s, i))
+}
 
 // count returns the findings of s that pass.
-func (v *sieve) count(s *subject) counts {
-	if !v.active() {
+func (m *Model) count(s *subject) counts {
+	if !m.sieve.active() {
 		return s.counts
 	}
 	var c counts
 	for i := range s.Report.Findings {
-		if f := &s.Report.Findings[i]; v.wants(f) {
-			c[f.Severity]++
+		if m.wants(s, i) {
+			c[s.Report.Findings[i].Severity]++
 		}
 	}
 	return c
@@ -85,7 +91,7 @@ func (m *Model) refreshSubjects() {
 		if filter != "" && !strings.Contains(s.lower, filter) {
 			return false
 		}
-		shown[s] = m.sieve.count(s)
+		shown[s] = m.count(s)
 		return true
 	}
 	compare := func(a, b *subject) int {

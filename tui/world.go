@@ -33,6 +33,7 @@ type subject struct {
 	lower  string // for filters
 	counts counts
 	score  float64
+	since  []novelty // of its findings; nil until somebody asks
 }
 
 // counts are numbers of findings by severity.

@@ -24,6 +24,7 @@ import (
 type checkOptions struct {
 	format, output, failOn  string
 	baseline, writeBaseline string
+	since                   string
 	threshold               checks.Severity
 }
 
@@ -41,7 +42,9 @@ A SUBJECT is a path, container:NAME, image:REF, containers, images or host; none
 the working directory. A file that is named is taken whatever its name: .yml and .yaml as a compose file, others as a
 Dockerfile.
 
-With --baseline only findings that are not in FILE are reported and count; --write-baseline writes FILE.
+With --baseline only findings that are not in FILE are reported and count; --write-baseline writes FILE. With --since only
+findings that appeared since then are, and what was fixed is named: a duration (36h, 2d), today, yesterday, a day
+(2026-11-24), or last for the run before.
 
 Exit status: 0 clean, 1 findings at or above --fail-on, 2 error.`),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -66,8 +69,9 @@ Exit status: 0 clean, 1 findings at or above --fail-on, 2 error.`),
 	f.StringVar(&o.failOn, "fail-on", checks.High.String(), a.T("exit with 1 at findings of this `severity` or worse, or never"))
 	f.StringVar(&o.baseline, "baseline", "", a.T("report only what is not in this `file`"))
 	f.StringVar(&o.writeBaseline, "write-baseline", "", a.T("write what is found now to this `file`, so that only new findings are reported with --baseline"))
+	f.StringVar(&o.since, "since", "", a.T("report only what is new since this `time`: a duration, a day, or last for the run before"))
 	f.StringVar(&a.profile, "profile", "", a.T("which checks: security, hygiene or all (default security)"))
-	c.MarkFlagsMutuallyExclusive("baseline", "write-baseline")
+	c.MarkFlagsMutuallyExclusive("baseline", "write-baseline", "since")
 	return c
 }
 
@@ -108,6 +112,11 @@ func (a *app) check(cmd *cobra.Command, s *session, args []string, o checkOption
 			return fmt.Errorf("--baseline %s: %w", o.baseline, err)
 		}
 	}
+	now := time.Now()
+	after, err := parseSince(o.since, now)
+	if err != nil {
+		return err
+	}
 	items, err := s.inventory.Gather(cmd.Context(), selection(args))
 	if err != nil && len(args) > 0 {
 		return err
@@ -123,6 +132,17 @@ func (a *app) check(cmd *cobra.Command, s *session, args []string, o checkOption
 	if o.baseline != "" {
 		d.Compared = true
 		d.Items, d.Gone = report.Compare(d.Root, items, old)
+	}
+	memory, forgot := a.remember(cmd.Context(), s, selection(args), items, err == nil, now)
+	if o.since != "" {
+		if forgot != nil {
+			return forgot
+		}
+		if err := a.sinceThen(d, memory, o.since, after); err != nil {
+			return err
+		}
+	} else if forgot != nil && a.isTerminal {
+		fmt.Fprintf(a.err, "plimsoll: %s\n", a.explain(forgot))
 	}
 	if o.writeBaseline != "" {
 		data, err := report.MarshalBaseline(d.Root, items)

@@ -27,6 +27,7 @@ type Config struct {
 	Profile  checks.Profile             `yaml:"profile"`
 	Severity map[string]checks.Severity `yaml:"severity"` // by check id
 	Disable  []string                   `yaml:"disable"`  // check ids
+	History  *bool                      `yaml:"history"`  // whether to remember findings; nil: yes
 
 	Ignore     []exception             `yaml:"ignore"`      // findings that are accepted, by subject
 	Registries []string                `yaml:"registries"`  // that images may come from

@@ -18,7 +18,7 @@ import (
 
 // The JSON of a report, schema 1, is an object: schema, subjects, findings, and
 // where there are any suppressed (accepted by the user; they do not count),
-// no_longer_found, and paths, the worst of paths_total attack paths. Fields are added, never renamed or removed.
+// no_longer_found and since, and paths, the worst of paths_total attack paths. Fields are added, never renamed or removed.
 type (
 	jsonSuppressed struct {
 		jsonFinding
@@ -82,6 +82,9 @@ func (a *app) writeJSON(d *report.Document, w io.Writer) error {
 			}
 		}
 	})
+	if d.Since != "" {
+		fmt.Fprintf(j.w, ",\n  \"since\": %q", terminal.Line(d.Since))
+	}
 	paths, total := a.jsonPaths(d)
 	j.array("paths", false, func(yield func(any) bool) {
 		for _, p := range paths {

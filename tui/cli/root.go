@@ -86,6 +86,7 @@ func (a *app) screenOptions(ctx context.Context, s *session) tui.Options {
 		Repolicy: func(p checks.Profile) { s.inventory.Judge(ctx, a.config.policy(p)) },
 		Rescan:   s.inventory.Refresh,
 		ReadOnly: a.readOnly,
+		History:  a.screenHistory(s),
 		Demo:     a.demo,
 		DemoHint: "plimsoll --demo",
 	}

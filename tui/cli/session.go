@@ -23,7 +23,10 @@ import (
 type session struct {
 	inventory *inventory.Inventory
 	fixer     *fixer.Dispatcher
-	demo      string // folder of the demo's files, "" without it
+	demo      string                                // folder of the demo's files, "" without it
+	root      string                                // absolute; what the screen is of, "" without files
+	state     string                                // folder of the ledger and the history
+	engineID  func(context.Context) (string, error) // of the engine that is connected
 	closers   []func() error
 }
 
@@ -71,6 +74,12 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 	} else {
 		o.Target = &target
 	}
+	if len(o.Roots) > 0 {
+		if s.root, err = filepath.Abs(o.Roots[0]); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
 	s.inventory = inventory.New(o)
 	if s.fixer, err = a.newFixer(s, o.Target, policy, state, secrets); err != nil {
 		s.close()
@@ -93,6 +102,7 @@ func (a *app) newFixer(s *session, target *engine.Target, policy *checks.Policy,
 			return nil, err
 		}
 	}
+	s.state = state
 	files := dockerfile.New(dockerfile.Options{Checks: a.suite, Policy: policy, Secrets: secrets})
 	o := fixer.Options{
 		Ledger:    ledger.New(state),
@@ -115,6 +125,7 @@ func (a *app) newFixer(s *session, target *engine.Target, policy *checks.Policy,
 			return info.Info.ID, nil
 		}
 	}
+	s.engineID = o.Engine
 	return fixer.New(o), nil
 }
 

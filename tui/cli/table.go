@@ -90,7 +90,12 @@ func (a *app) writeTable(d *report.Document, w io.Writer) error {
 		b.WriteString(faint.Render(a.T("%d findings are suppressed.", suppressed)) + "\n")
 	}
 	for _, k := range d.Gone {
-		b.WriteString(faint.Render(a.T("no longer found: %s on %s", terminal.Line(k.Check), terminal.Line(k.Subject))) + "\n")
+		check, subject := terminal.Line(k.Check), terminal.Line(k.Subject)
+		line := a.T("no longer found: %s on %s", check, subject)
+		if d.Since != "" {
+			line = a.T("fixed: %s on %s", check, subject)
+		}
+		b.WriteString(faint.Render(line) + "\n")
 	}
 	_, err := lipgloss.Fprint(w, b.String())
 	return err

@@ -46,8 +46,11 @@ func (b *Book) Observe(root string, item *inventory.Item, ran func(check string)
 	}
 	at, place := now.Unix(), PlaceOf(root, item.Ref)
 	b.note(Change{Op: Present, At: at, Known: Known{Place: place}})
-	there := map[id]bool{}
+	there, covered := map[id]bool{}, map[string]bool{}
 	note := func(f *checks.Finding) {
+		for _, check := range f.Check.Covers {
+			covered[check] = true // not reported, and not fixed either
+		}
 		k := known(place, f)
 		there[k.id()] = true
 		b.note(Change{Op: Appeared, At: at, Known: k, Initial: b.began == 0 || !b.checks[f.Check.ID]})
@@ -62,7 +65,7 @@ func (b *Book) Observe(root string, item *inventory.Item, ran func(check string)
 		return
 	}
 	for key, r := range b.at(place) {
-		if r.times.open() && !there[key] && ran(key.check) {
+		if r.times.open() && !there[key] && !covered[key.check] && ran(key.check) {
 			b.note(Change{Op: Fixed, At: at, Known: Known{place, key.check, key.key, r.severity}})
 		}
 	}

@@ -33,6 +33,12 @@ func known(root string, f *checks.Finding) Known {
 	return Known{f.Check.ID, f.Subject.Kind, terminal.Line(secret.Redact(place(root, f.Subject))), Fingerprint(root, f)}
 }
 
+// NewKnown returns what is known of a finding that is no longer there: place is
+// a path below the root or a name, fit to be shown.
+func NewKnown(check string, kind checks.Kind, place, key string) Known {
+	return Known{check, kind, place, digest(check, string(kind), place, key)}
+}
+
 func compareKnown(a, b Known) int {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Check, b.Check), cmp.Compare(a.Fingerprint, b.Fingerprint))
 }

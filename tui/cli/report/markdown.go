@@ -48,7 +48,7 @@ func (d *Document) WriteMarkdown(w io.Writer) error {
 	}
 	d.markdownSuppressed(out)
 	if len(d.Gone) > 0 {
-		fmt.Fprintf(out, "\n<details>\n<summary>%s</summary>\n\n", d.T("%d findings of the baseline are no longer found", len(d.Gone)))
+		fmt.Fprintf(out, "\n<details>\n<summary>%s</summary>\n\n", d.goneHeading())
 		for _, k := range d.Gone {
 			fmt.Fprintf(out, "- %s: %s\n", escapeMarkdown(clean(k.Subject)), escapeMarkdown(clean(k.Check)))
 		}

@@ -32,6 +32,7 @@ type Document struct {
 	// is what it knows and nobody finds any more.
 	Compared bool
 	Gone     []Known
+	Since    string // what a comparison with the history was asked for; "" with a baseline
 
 	Attack *attack.Map // what an attacker could use of everything, whether or not Items hold it; nil: no paths
 
@@ -118,6 +119,14 @@ func (d *Document) headline() string {
 		}
 	}
 	return d.T("%d subjects checked, %d clean: %s.", len(d.Items), clean, strings.Join(parts, ", "))
+}
+
+// goneHeading says how many findings are gone, and since when.
+func (d *Document) goneHeading() string {
+	if d.Since != "" {
+		return d.T("Fixed since %s: %d", clean(d.Since), len(d.Gone))
+	}
+	return d.T("%d findings of the baseline are no longer found", len(d.Gone))
 }
 
 // isFile reports whether a subject is a file.
