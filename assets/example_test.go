@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -13,13 +12,11 @@ import (
 	dockercontainer "github.com/moby/moby/api/types/container"
 	dockerimage "github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/api/types/network"
-	"github.com/moby/moby/api/types/swarm"
 
 	"plimsoll/checks"
 	"plimsoll/checks/compose"
 	"plimsoll/checks/container"
 	"plimsoll/checks/dockerfile"
-	"plimsoll/checks/host"
 )
 
 // An example is a fenced block of an explanation that claims to be bad or good.
@@ -82,6 +79,8 @@ func (x example) subject(kinds []checks.Kind) (checks.Subject, error) {
 		return imageWith(x.source)
 	case x.syntax == "json" && want(checks.Host):
 		return hostOf(source)
+	case x.syntax == "files" && want(checks.Host):
+		return siteOf(x.source)
 	}
 	return nil, fmt.Errorf("no %s example for a check of %v", x.syntax, kinds)
 }
@@ -170,106 +169,6 @@ func seen(c *container.Container, part json.RawMessage) error {
 	c.TagID = tagged.ID
 	if c.Inspect.Image == "" || c.Inspect.Image == tagged.ID {
 		c.Image = &tagged
-	}
-	return nil
-}
-
-// hostOf returns an engine from an excerpt of docker info, of its default
-// bridge, of the list of running containers, or of anything that docker inspect
-// tells of what the host has; several of these in an array.
-func hostOf(source []byte) (checks.Subject, error) {
-	h := &host.Host{Now: clock, Endpoint: "unix:///var/run/docker.sock"}
-	parts := []json.RawMessage{source}
-	if bytes.HasPrefix(bytes.TrimSpace(source), []byte("[")) {
-		if err := json.Unmarshal(source, &parts); err != nil {
-			return nil, err
-		}
-	}
-	var images []dockerimage.InspectResponse
-	var containers []dockercontainer.InspectResponse
-	for _, part := range parts {
-		if err := addToHost(h, part, &containers, &images); err != nil {
-			return nil, err
-		}
-	}
-	if h.Networks != nil || h.Volumes != nil {
-		h.Attached = []host.Attached{}
-	}
-	for _, c := range containers {
-		a := host.Inspected(c)
-		for _, i := range images {
-			a.Outdated = a.Outdated || i.ID != c.Image && slices.Contains(i.RepoTags, a.Image)
-		}
-		h.Attached = append(h.Attached, a)
-	}
-	return h, nil
-}
-
-// addToHost adds one excerpt to h. What it is of can be told by its fields.
-func addToHost(h *host.Host, part json.RawMessage, containers *[]dockercontainer.InspectResponse, images *[]dockerimage.InspectResponse) error {
-	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(part, &keys); err != nil {
-		return err
-	}
-	has := func(all ...string) bool {
-		return !slices.ContainsFunc(all, func(key string) bool { return keys[key] == nil })
-	}
-	managed := func() *host.Swarm {
-		if h.Swarm == nil {
-			h.Swarm = &host.Swarm{Services: []swarm.Service{}, Secrets: []swarm.Secret{}, Configs: []swarm.Config{}}
-			h.Info.Swarm.LocalNodeState, h.Info.Swarm.ControlAvailable = swarm.LocalNodeStateActive, true
-		}
-		return h.Swarm
-	}
-	switch {
-	case has("Names"):
-		var running struct{ Names, Image string }
-		if err := strict(part, &running); err != nil {
-			return err
-		}
-		h.Containers = append(h.Containers, host.Running{Name: running.Names, Image: running.Image})
-		return nil
-	case has("Mountpoint"):
-		h.Volumes = append(h.Volumes, host.Volume{})
-		return strict(part, &h.Volumes[len(h.Volumes)-1].Volume)
-	case has("NetworkSettings"), has("Mounts"):
-		*containers = append(*containers, dockercontainer.InspectResponse{State: &dockercontainer.State{Running: true}})
-		return strict(part, &(*containers)[len(*containers)-1])
-	case has("RepoTags"):
-		*images = append(*images, dockerimage.InspectResponse{})
-		return strict(part, &(*images)[len(*images)-1])
-	case has("Driver", "Name"):
-		h.Networks = append(h.Networks, network.Network{})
-		return strict(part, &h.Networks[len(h.Networks)-1])
-	case has("Driver", "Options"):
-		h.Bridge = new(network.Inspect)
-		return strict(part, h.Bridge)
-	case has("dst", "dev"):
-		var route struct{ Dst, Dev string }
-		if err := strict(part, &route); err != nil {
-			return err
-		}
-		to, err := netip.ParsePrefix(route.Dst)
-		h.Routes = append(h.Routes, host.Route{To: to, Interface: route.Dev})
-		return err
-	case has("ListenAddr"):
-		managed().Local = &host.Node{Source: "docker-state.json"}
-		return strict(part, h.Swarm.Local)
-	case has("worker-token"), has("manager-token"), has("unlock-key"):
-		managed().Keys = &host.Keys{}
-		return strict(part, h.Swarm.Keys)
-	case has("Spec") && bytes.Contains(keys["Spec"], []byte("TaskTemplate")):
-		managed().Services = append(managed().Services, swarm.Service{})
-		return strict(part, &h.Swarm.Services[len(h.Swarm.Services)-1])
-	case has("Spec"):
-		managed().Secrets = append(managed().Secrets, swarm.Secret{})
-		return strict(part, &h.Swarm.Secrets[len(h.Swarm.Secrets)-1])
-	}
-	if err := strict(part, &h.Info); err != nil {
-		return err
-	}
-	if h.Info.Swarm.ControlAvailable {
-		managed()
 	}
 	return nil
 }

@@ -72,3 +72,10 @@ type Incomplete interface {
 	Subject
 	Incomplete() error // why, fit to be shown; nil when everything was understood
 }
+
+// A Noted subject says what could not be looked at although nothing is wrong
+// with it, such as files that only root may read.
+type Noted interface {
+	Subject
+	Notes() []Message
+}

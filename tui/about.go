@@ -85,6 +85,12 @@ func (m *Model) printAbout(p *printer, r subjectRow) {
 		fact(m.T("posture of it"), fmt.Sprintf("%d/100", points(s.score)))
 	}
 	m.printErrors(p, s)
+	if noted, ok := s.Subject.(checks.Noted); ok && len(noted.Notes()) > 0 {
+		p.heading(m.T("Not looked at"))
+		for _, note := range noted.Notes() {
+			p.hanging("", t.dim, "· ", m.say(note))
+		}
+	}
 }
 
 // printErrors says what could not be judged.

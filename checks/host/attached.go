@@ -1,6 +1,7 @@
 package host
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -21,6 +22,8 @@ type Attached struct {
 	Published   bool // has a port on the host
 	Open        bool // has a port on all addresses of the host
 	Outdated    bool // its tag names another image by now
+	ImageID     string
+	Ports       string // on other than loopback addresses: "0.0.0.0:80->80/tcp"; "" when none
 }
 
 // Mounted is a volume in a container.
@@ -38,26 +41,32 @@ const (
 
 // Inspected returns what an inspected container uses. Its Outdated is false.
 func Inspected(i container.InspectResponse) Attached {
-	a := Attached{Name: strings.TrimPrefix(i.Name, "/"), Running: i.State != nil && i.State.Running, Volumes: volumes(i.Mounts)}
+	a := Attached{Name: strings.TrimPrefix(i.Name, "/"), ImageID: i.Image, Running: i.State != nil && i.State.Running, Volumes: volumes(i.Mounts)}
+	var open []string
 	if i.Config != nil {
 		a.Image = i.Config.Image
 		a.label(i.Config.Labels)
 	}
 	if i.NetworkSettings != nil {
 		a.Networks = endpoints(i.NetworkSettings.Networks)
-		for _, bindings := range i.NetworkSettings.Ports {
+		for port, bindings := range i.NetworkSettings.Ports {
 			for _, b := range bindings {
 				a.publishes(b.HostIP)
+				if !b.HostIP.IsLoopback() {
+					open = append(open, address(b.HostIP)+":"+b.HostPort+"->"+port.String())
+				}
 			}
 		}
 	}
+	a.Ports = joined(open)
 	return a
 }
 
 // Listed returns what a listed container uses: the same as [Inspected], but
 // that Image is an id where the tag has moved on.
 func Listed(s container.Summary) Attached {
-	a := Attached{Image: s.Image, Running: running(s.State), Volumes: volumes(s.Mounts)}
+	a := Attached{Image: s.Image, ImageID: s.ImageID, Running: running(s.State), Volumes: volumes(s.Mounts)}
+	var open []string
 	for _, n := range s.Names {
 		if n = strings.TrimPrefix(n, "/"); !strings.Contains(n, "/") {
 			a.Name = n // the others are aliases through links
@@ -70,8 +79,12 @@ func Listed(s container.Summary) Attached {
 	for _, p := range s.Ports {
 		if p.PublicPort != 0 {
 			a.publishes(p.IP)
+			if !p.IP.IsLoopback() {
+				open = append(open, fmt.Sprintf("%s:%d->%d/%s", address(p.IP), p.PublicPort, p.PrivatePort, p.Type))
+			}
 		}
 	}
+	a.Ports = joined(open)
 	return a
 }
 
@@ -91,6 +104,22 @@ func (a *Attached) label(labels map[string]string) {
 func (a *Attached) publishes(on netip.Addr) {
 	a.Published = true
 	a.Open = a.Open || !on.IsValid() || on.IsUnspecified()
+}
+
+// address writes ip as it stands before a port; an unknown one is all of them.
+func address(ip netip.Addr) string {
+	switch {
+	case !ip.IsValid():
+		return "0.0.0.0"
+	case ip.Is6():
+		return "[" + ip.String() + "]"
+	}
+	return ip.String()
+}
+
+func joined(open []string) string {
+	slices.Sort(open)
+	return strings.Join(slices.Compact(open), ", ")
 }
 
 // endpoints returns the names and ids of networks. A container that was never

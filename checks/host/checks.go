@@ -12,7 +12,19 @@ import (
 
 // Checks returns the checks of this package in the order of the course.
 func Checks() []*checks.Check {
-	return slices.Concat([]*checks.Check{runsAsRoot, trafficOpen, monitorMissing, liveRestoreOff}, networkChecks, volumeChecks, swarmChecks)
+	return slices.Concat([]*checks.Check{
+		runsAsRoot, daemonTCPWithoutTLS, usernsOff, newPrivilegesAllowed, seccompCustomOrOff, lsmMissing,
+		authorizationMissing, defaultRuntimeUnknown, groupMembers, fileOwnership, filePermissions,
+		clientContextInsecure, clientInsecureBuilder,
+		clientCredentials, clientConfigPermissions, buildCacheSprawl,
+		ulimitsDefault, cgroupParentCustom, cgroupV1, noLimitSupport, logRotationMissing, partitionMissing,
+		insecureRegistries, legacyRegistry, contentTrustSet, pluginUntrusted,
+		trafficOpen, iptablesDisabled, userlandProxyOn, bindAllInterfaces, directRoutingAllowed, firewallBypassed,
+		monitorMissing, logLevelNotInfo, debugOn, loggingLocalOnly, auditMissingDaemon, auditMissingPaths,
+		engineOutdated, runcEscape, containerdVulnerable, desktopEscape, buildkitVulnerable, kernelEscape, authzBypassable,
+		liveRestoreOff, legacyStorageDriver, experimentalOn, notHardened, imageSprawl, containerSprawl,
+		enterpriseRetired,
+	}, networkChecks, volumeChecks, swarmChecks)
 }
 
 var runsAsRoot = check(checks.Check{

@@ -2,6 +2,8 @@
 package host
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types/network"
@@ -27,10 +29,28 @@ type Host struct {
 	Volumes  []Volume          // nil when unknown
 	Swarm    *Swarm            // nil unless the engine manages a swarm
 	Gaps     []Gap             // what the engine would not tell
+
+	Platform string          // who built the engine: "Docker Engine - Community", "Docker Desktop 4.44.3 (202357)"; often ""
+	Parts    map[string]Part // what the engine consists of by name: "containerd", "runc", "BuildKit"
+	Daemon   *Daemon         // how a local engine was configured; nil when it is not on this machine
+	Machine  *Machine        // the Linux machine of a local engine; nil when it is not this one
+	Client   *Client         // the docker command of this user; nil when it was not looked at
+	Usage    Usage
 }
 
-// Running is what is needed of a running container to recognise a monitor.
-type Running struct{ Name, Image string }
+// Running is what is needed of a running container to recognise a monitor or
+// a door past the firewall.
+type Running struct {
+	Name, Image string
+	Published   string // ports on other than loopback addresses: "0.0.0.0:80->80/tcp"; "" when none
+}
+
+// Usage is what lies about on the engine.
+type Usage struct {
+	Images, UnusedImages int   // UnusedImages have no container, not even a stopped one
+	UnusedSize           int64 // bytes of them, shared layers counted again
+	BuildCache           int64 // bytes; 0 when unknown
+}
 
 // Ref implements [checks.Subject].
 func (h *Host) Ref() checks.Ref {
@@ -39,6 +59,41 @@ func (h *Host) Ref() checks.Ref {
 		name = h.Endpoint
 	}
 	return checks.Ref{Kind: checks.Host, ID: h.Info.ID, Name: name}
+}
+
+func (h *Host) linux() bool { return h.Info.OSType == "linux" }
+
+func (h *Host) desktop() bool {
+	return strings.Contains(h.Info.OperatingSystem, "Docker Desktop") || strings.HasPrefix(h.Platform, "Docker Desktop")
+}
+
+func (h *Host) rootless() bool { return slices.ContainsFunc(h.Info.SecurityOptions, isRootless) }
+
+// securityOption returns the value that one of SecurityOptions gives key for
+// name: "builtin" of "name=seccomp,profile=builtin".
+func (h *Host) securityOption(name, key string) (value string, ok bool) {
+	for _, option := range h.Info.SecurityOptions {
+		first, rest, _ := strings.Cut(option, ",")
+		if strings.TrimPrefix(first, "name=") != name {
+			continue
+		}
+		for _, part := range strings.Split(rest, ",") {
+			if v, found := strings.CutPrefix(part, key+"="); found {
+				return v, true
+			}
+		}
+		return "", true
+	}
+	return "", false
+}
+
+// securityOptions is the evidence of what they do not say.
+func (h *Host) securityOptions() checks.Evidence {
+	said := strings.Join(h.Info.SecurityOptions, " ")
+	if said == "" {
+		said = "none"
+	}
+	return checks.Evidence{Source: "docker info, SecurityOptions", Detail: said}
 }
 
 func check(c checks.Check, run func(*Host, func(checks.Finding))) *checks.Check {

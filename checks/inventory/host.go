@@ -34,9 +34,10 @@ const (
 	partServices                       // of the swarm, on a manager
 	partSecrets
 	partConfigs
+	partVersion // docker version and docker system df
 
 	partsOfSwarm = partServices | partSecrets | partConfigs
-	wholeHost    = partEngine | partNetworks | partVolumes | partsOfSwarm
+	wholeHost    = partEngine | partNetworks | partVolumes | partsOfSwarm | partVersion
 )
 
 // concerned returns what an event may have changed.
@@ -98,7 +99,7 @@ func (r reader) host(ctx context.Context) (*host.Host, error) {
 		part hostParts
 		ask  func(context.Context) error
 	}{
-		{partNetworks, read.networks}, {partVolumes, read.volumes},
+		{partNetworks, read.networks}, {partVolumes, read.volumes}, {partVersion, read.version},
 		{partServices, read.services}, {partSecrets, read.secrets}, {partConfigs, read.configs},
 	} {
 		if parts&q.part != 0 && (q.part&partsOfSwarm == 0 || manages(h)) {
@@ -127,6 +128,7 @@ func (r reader) engine(ctx context.Context, h *host.Host) error {
 	if r.local {
 		h.Processes = processes()
 	}
+	r.surroundings(h)
 	if !manages(h) {
 		h.Swarm = nil
 		h.Gaps = slices.DeleteFunc(slices.Clone(h.Gaps), func(g host.Gap) bool { return slices.Contains(ofSwarm, g.Name) })
@@ -264,10 +266,11 @@ func (r reader) attach(ctx context.Context, h *host.Host) error {
 		}
 		h.Attached = append(h.Attached, a)
 		if a.Running {
-			h.Containers = append(h.Containers, host.Running{Name: a.Name, Image: a.Image})
+			h.Containers = append(h.Containers, host.Running{Name: a.Name, Image: a.Image, Published: a.Ports})
 		}
 	}
 	slices.SortFunc(h.Attached, func(a, b host.Attached) int { return strings.Compare(a.Name, b.Name) })
+	h.Usage = r.images.usage(h.Usage, h.Attached)
 	return nil
 }
 

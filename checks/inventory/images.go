@@ -9,6 +9,8 @@ import (
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
+
+	"plimsoll/checks/host"
 )
 
 // images knows the engine's images: listed cheaply at once, inspected when
@@ -111,4 +113,23 @@ func (x *images) inspect(ctx context.Context, c *client.Client, id string) (*ima
 	defer x.mu.Unlock()
 	x.inspected[id] = &result.InspectResponse
 	return &result.InspectResponse, nil
+}
+
+// usage adds to u what the images are and which of them no container, running
+// or not, was made from.
+func (x *images) usage(u host.Usage, attached []host.Attached) host.Usage {
+	used := map[string]bool{}
+	for _, a := range attached {
+		used[a.ImageID] = true
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	u.Images, u.UnusedImages, u.UnusedSize = len(x.listed), 0, 0
+	for id, s := range x.listed {
+		if !used[id] {
+			u.UnusedImages++
+			u.UnusedSize += s.Size
+		}
+	}
+	return u
 }

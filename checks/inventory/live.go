@@ -29,6 +29,7 @@ type Options struct {
 	Target *engine.Target // nil: no engine
 	Absent error          // why Target is nil, when the user would expect an engine
 	Demo   bool
+	Site   Site // where files about the engine and its user are; zero: this machine
 	Suite  []*checks.Check
 	Policy *checks.Policy
 	Keys   string // file that remembers since when keys of swarms are the same; "": none
@@ -256,6 +257,11 @@ func (v *Inventory) judge(s checks.Subject) checks.Report {
 
 func (v *Inventory) reader(x *images) reader {
 	r := reader{client: v.client.Load(), images: x, project: projectRules(v.policy.Load()), keys: keyRecord{v.options.Keys}}
+	if !v.options.Demo {
+		if r.site = v.options.Site; r.site.Root == nil {
+			r.site = here()
+		}
+	}
 	if t := v.options.Target; t != nil {
 		r.endpoint, r.local = t.Host, !t.Remote() && !v.options.Demo
 		if t.Plain() {

@@ -28,6 +28,7 @@ type reader struct {
 	client   *client.Client // nil without an engine
 	endpoint string
 	local    bool // the engine runs on this machine
+	site     Site // its root is nil for a demo, which has no files
 	images   *images
 	contexts *contexts
 

@@ -69,15 +69,16 @@ func (w *world) hostSees() {
 		}
 		attached = append(attached, a)
 		if item.Status.State == "running" {
-			running = append(running, host.Running{Name: item.Ref.Name, Image: item.Status.Image})
+			running = append(running, host.Running{Name: item.Ref.Name, Image: item.Status.Image, Published: a.Ports})
 		}
 	}
 	slices.SortFunc(running, func(a, b host.Running) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(attached, func(a, b host.Attached) int { return strings.Compare(a.Name, b.Name) })
 	for _, item := range w.items {
-		if h, ok := item.Subject.(*host.Host); ok && !(slices.Equal(h.Containers, running) && reflect.DeepEqual(h.Attached, attached)) {
+		if h, ok := item.Subject.(*host.Host); ok && !(slices.Equal(h.Containers, running) && reflect.DeepEqual(h.Attached, attached) && h.Usage == w.images.usage(h.Usage, attached)) {
 			seen := *h
 			seen.Containers, seen.Attached = running, attached
+			seen.Usage = w.images.usage(h.Usage, attached)
 			item.Subject = &seen
 			w.rejudge(item)
 		}

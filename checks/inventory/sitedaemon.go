@@ -1,0 +1,86 @@
+package inventory
+
+import (
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/moby/api/types/system"
+
+	"plimsoll/checks/host"
+)
+
+// daemonOf returns the process of the engine behind the unix socket, when it
+// runs on this very machine: not in a virtual machine, and not at the other
+// end of a connection that somebody forwards here.
+func (s *Site) daemonOf(info system.Info, endpoint string) int {
+	socket, unix := strings.CutPrefix(endpoint, "unix://")
+	if !unix || info.OSType != "linux" || strings.Contains(info.OperatingSystem, "Docker Desktop") {
+		return 0
+	}
+	hostname, err := os.Hostname()
+	if err != nil || info.Name != hostname || info.KernelVersion != s.line("/proc/sys/kernel/osrelease") {
+		return 0
+	}
+	pid := listener(socket)
+	if s.isDockerd(pid) {
+		return pid
+	}
+	// systemd opens the socket and hands it over.
+	if comm := s.line("/proc/" + strconv.Itoa(pid) + "/comm"); comm != "systemd" && comm != "init" {
+		return 0
+	}
+	for _, file := range []string{path.Join(path.Dir(socket), "docker.pid"), "/run/docker.pid", "/var/run/docker.pid"} {
+		if pid, err := strconv.Atoi(s.line(file)); err == nil && s.isDockerd(pid) {
+			return pid
+		}
+	}
+	return 0
+}
+
+func (s *Site) isDockerd(pid int) bool {
+	return pid > 0 && strings.HasPrefix(s.line("/proc/"+strconv.Itoa(pid)+"/comm"), "dockerd")
+}
+
+func rootless(h *host.Host) bool {
+	return slices.ContainsFunc(h.Info.SecurityOptions, func(o string) bool { return o == "name=rootless" || o == "rootless" })
+}
+
+// daemon reads how the engine was started and configured.
+func (s *Site) daemon(rootless bool) *host.Daemon {
+	d := &host.Daemon{File: "/etc/docker/daemon.json"}
+	if rootless {
+		d.File = path.Join(s.configHome(), "docker", "daemon.json")
+	}
+	var unread []string
+	if line, ok := s.read("/proc/" + strconv.Itoa(s.Daemon) + "/cmdline"); ok && len(line) > 0 {
+		args := strings.Split(strings.TrimRight(string(line), "\x00"), "\x00")
+		d.Flags = host.ParseFlags(args[1:])
+	} else {
+		unread = append(unread, "the command line of dockerd")
+	}
+	if file := d.Flags["config-file"]; len(file) > 0 {
+		d.File = file[len(file)-1]
+	}
+	content, err := s.limited(d.File, most)
+	switch {
+	case err == nil:
+		if d.Config, err = host.ParseDaemonConfig(content); err != nil {
+			unread = append(unread, d.File+": "+err.Error())
+		}
+	case !missing(err):
+		s.note(d.File, err)
+		unread = append(unread, d.File)
+	}
+	d.Unread = strings.Join(unread, ", ")
+	return d
+}
+
+func (s *Site) configHome() string {
+	if dir := s.Env("XDG_CONFIG_HOME"); dir != "" {
+		return dir
+	}
+	return path.Join(s.Home, ".config")
+}
