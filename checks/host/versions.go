@@ -103,12 +103,30 @@ func (b build) report(h *Host, part string, report func(checks.Finding)) {
 	if part == "BuildKit" || part == "builder of the engine" {
 		f.Key = b.source
 	}
-	if b.certain() {
-		f.Message = checks.Msg("%s %s on %s lacks the fix of %s", part, b.version, h.Ref().Name, cves(open))
-	} else {
-		f.Message = checks.Msg("%s %s of a distribution on %s has %s, or a fix that its version does not show", part, b.version, h.Ref().Name, cves(open))
-	}
+	f.Message = b.lacks(h, part, open)
 	report(f)
+}
+
+// lacks says which fixes are missing, or may be.
+func (b build) lacks(h *Host, part string, open []advisory) checks.Message {
+	name, missing := h.Ref().Name, cves(open)
+	switch certain := b.certain(); {
+	case part == "engine" && certain, part == "authorization" && certain:
+		return checks.Msg("engine %s on %s lacks the fix of %s", b.version, name, missing)
+	case part == "engine", part == "authorization":
+		return checks.Msg("engine %s of a distribution on %s has %s, or a fix that its version does not show", b.version, name, missing)
+	case part == "builder of the engine" && certain:
+		return checks.Msg("the builder in engine %s on %s lacks the fix of %s", b.version, name, missing)
+	case part == "builder of the engine":
+		return checks.Msg("the builder in engine %s of a distribution on %s has %s, or a fix that its version does not show", b.version, name, missing)
+	case part == "kernel" && certain:
+		return checks.Msg("kernel %s of %s lacks the fix of %s", b.version, name, missing)
+	case part == "kernel":
+		return checks.Msg("kernel %s of %s has %s, or a fix that its version does not show", b.version, name, missing)
+	case certain:
+		return checks.Msg("%s %s on %s lacks the fix of %s", part, b.version, name, missing)
+	}
+	return checks.Msg("%s %s of a distribution on %s has %s, or a fix that its version does not show", part, b.version, name, missing)
 }
 
 // kernel returns the stable kernel that h's was built from. Distributions that
@@ -146,13 +164,11 @@ var engineOutdated = check(checks.Check{
 	case len(open) == 0:
 		f.Severity = checks.Medium
 		f.Message = checks.Msg("nobody fixes engine %s of %s any more", b.version, h.Ref().Name)
-	case !b.certain():
-		f.Message = checks.Msg("engine %s of a distribution on %s has %s, or a fix that its version does not show", b.version, h.Ref().Name, cves(open))
 	case old && !b.vendor:
 		f.Severity = checks.High
 		f.Message = checks.Msg("nobody fixes engine %s of %s any more, and it has %s", b.version, h.Ref().Name, cves(open))
 	default:
-		f.Message = checks.Msg("engine %s on %s lacks the fix of %s", b.version, h.Ref().Name, cves(open))
+		f.Message = b.lacks(h, "engine", open)
 	}
 	if old && !b.vendor {
 		f.Evidence = append(f.Evidence, checks.Evidence{Source: "branches of moby/moby", Detail: "not maintained on " + advisoriesDate})
