@@ -77,6 +77,8 @@ func (x example) subject(kinds []checks.Kind) (checks.Subject, error) {
 		return imageOf(source)
 	case x.syntax == "layers" && want(checks.Image):
 		return imageWith(x.source)
+	case x.syntax == "packages" && want(checks.Image):
+		return packagesOf(x.source)
 	case x.syntax == "json" && want(checks.Host):
 		return hostOf(source)
 	case x.syntax == "files" && want(checks.Host):

@@ -14,6 +14,7 @@ func Checks() []*checks.Check {
 		// secrets
 		secretInEnv, secretInHistory, secretInLabelOrCmd, privateKey, credentialFile, secretInFile, secretInHiddenLayer,
 		// scanning and signing
+		vulnerableExploited, vulnerableLikely, vulnerableCritical, vulnerableFromBase, neverScanned, scanStale,
 		historyAdd, historyVerification, packagesUnverified, unownedBinaries, licenseDenied, untrustedRegistry, legacyTrust, noProvenanceLabels,
 		// network isolation
 		exposesAdminPort, exposesPrivilegedPort,

@@ -9,6 +9,7 @@ import (
 
 	"plimsoll/checks"
 	"plimsoll/checks/image/layers"
+	"plimsoll/checks/vulnerability"
 )
 
 // An Image is a snapshot of one local image.
@@ -22,6 +23,10 @@ type Image struct {
 	// why not, if somebody wanted to.
 	Files    *layers.Summary
 	FilesErr error
+
+	// Known are the known vulnerabilities of the packages in Files; nil when
+	// nobody looked.
+	Known *vulnerability.Result
 
 	Arch  string // of the engine, as in GOARCH: "amd64"; "" when not known
 	Use   *Use   // what containers make of it; nil when not known

@@ -10,6 +10,7 @@ import (
 	"github.com/moby/moby/api/types/image"
 
 	"plimsoll/checks"
+	"plimsoll/checks/vulnerability"
 )
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
@@ -22,6 +23,7 @@ func sound() *Image {
 	config.Entrypoint = []string{"/shop"}
 	config.Labels = map[string]string{"org.opencontainers.image.source": "https://git.example/shop"}
 	return &Image{
+		Known: &vulnerability.Result{},
 		Inspect: image.InspectResponse{
 			ID:       "sha256:0123456789abcdef",
 			RepoTags: []string{"shop:1.2", "shop:latest"},
@@ -249,6 +251,11 @@ func TestChecks(t *testing.T) {
 		})
 	}
 	for _, c := range fileCases {
+		for _, want := range c.want {
+			fired[strings.Fields(want)[0]] = true
+		}
+	}
+	for _, c := range vulnerableCases {
 		for _, want := range c.want {
 			fired[strings.Fields(want)[0]] = true
 		}
