@@ -15,9 +15,10 @@ import (
 type crew struct {
 	// ctx ends with the program. Bubble Tea gives commands no context, so it
 	// has to be kept here.
-	ctx   context.Context
-	fixer fixer.Fixer
-	jobs  sync.WaitGroup // changes under way; Run waits for them
+	ctx    context.Context
+	fixer  fixer.Fixer
+	prover Prover         // nil where nothing can be built
+	jobs   sync.WaitGroup // changes under way; Run waits for them
 }
 
 // A job is a change that is being carried out.

@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"plimsoll/checks"
+	"plimsoll/checks/dockerfile"
 	"plimsoll/fixes"
 )
 
@@ -37,7 +38,8 @@ type fixDialog struct {
 	stale    bool // the preview does not show the values typed
 	plan     *fixes.Plan
 	form     form
-	commands bool // shown in the preview
+	proof    *proofDialog // of the plan by building; nil when it was not asked for
+	commands bool         // shown in the preview
 	run      run
 	receipt  *fixes.Receipt
 	err      error
@@ -118,7 +120,7 @@ func (d *fixDialog) answered(u *ui, msg planned) {
 	if d.stage == planning && u.now().Sub(d.since) > spinAfter {
 		d.guard.start(u.now())
 	}
-	d.stage, d.plan = preview, msg.plan
+	d.stage, d.plan, d.proof = preview, msg.plan, nil
 	d.form.update(d.request, msg.plan)
 }
 
@@ -196,6 +198,16 @@ func (d *fixDialog) previewKey(u *ui, k tea.KeyPressMsg) action {
 		d.reveal(d.form.line)
 	case "d":
 		d.commands = !d.commands
+	case "b":
+		if reason := d.whyNotProve(u); reason != "" {
+			return say{u.T("proof by building: %s", reason), true}
+		}
+		if d.proof.proof() != nil {
+			return openDialog{d.proof}
+		}
+		var cmd tea.Cmd
+		d.proof, cmd = newProof(u, d.crew, d.subject.(*dockerfile.File), d.plan)
+		return actions{openDialog{d.proof}, cmd}
 	case "y":
 		return copyText(u, d.plan.Commands())
 	case "enter":
@@ -212,7 +224,7 @@ func (d *fixDialog) previewKey(u *ui, k tea.KeyPressMsg) action {
 // changed asks for a new plan once the user has stopped typing.
 func (d *fixDialog) changed() action {
 	d.form.problem = d.form.check()
-	d.stale = true
+	d.stale, d.proof = true, nil
 	d.round++ // whatever is under way answers another question
 	if d.form.problem != "" {
 		return nil
@@ -233,6 +245,23 @@ func (d *fixDialog) whyNotApply(u *ui) string {
 		return u.say(d.plan.Blocked)
 	}
 	return ""
+}
+
+// provable reports whether the plan is of a kind that is proved by building.
+func (d *fixDialog) provable() bool {
+	_, ok := d.subject.(*dockerfile.File)
+	return ok && len(d.plan.Files) > 0
+}
+
+// whyNotProve says why the plan cannot be proved by building, or "".
+func (d *fixDialog) whyNotProve(u *ui) string {
+	switch {
+	case !d.provable():
+		return u.T("only changes of a Dockerfile are built")
+	case d.crew.prover == nil:
+		return u.T("there is no connection to the engine")
+	}
+	return d.whyNotApply(u)
 }
 
 func (d *fixDialog) apply(u *ui) action {

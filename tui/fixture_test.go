@@ -20,6 +20,7 @@ import (
 	"plimsoll/checks/inventory"
 	"plimsoll/fixes"
 	"plimsoll/fixes/ledger"
+	"plimsoll/fixes/proof"
 )
 
 // noon is when everything in the fixture happens.
@@ -289,4 +290,34 @@ func changes() []ledger.Entry {
 		{ID: "e2", Time: noon.Add(-2 * time.Hour), Title: "Harden web", Subject: web, State: ledger.RolledBack, Error: "the replacement exited with 1"},
 		{ID: "e1", Time: noon.Add(-26 * time.Hour), Title: "Harden Dockerfile", Subject: checks.Ref{Kind: checks.Dockerfile, Name: "Dockerfile"}, State: ledger.Undone},
 	}
+}
+
+// A fakeProver finds that everything is well, or that a USER was swallowed.
+type fakeProver struct {
+	swallowed bool
+	err       error
+	asked     int
+}
+
+func (f *fakeProver) Prove(_ context.Context, _ *dockerfile.File, _ *fixes.Plan, progress func(fixes.Progress)) (*proof.Proof, error) {
+	f.asked++
+	progress(fixes.Progress{Ratio: -1, Message: checks.Msg("building the file as it is")})
+	if f.err != nil {
+		return nil, f.err
+	}
+	p := &proof.Proof{Took: 8200 * time.Millisecond, Facts: []proof.Fact{
+		{Name: checks.Msg("build"), Before: checks.Msg("builds"), After: checks.Msg("builds")},
+		{Name: checks.Msg("start"), Before: checks.Msg("runs"), After: checks.Msg("runs")},
+		{Name: checks.Msg("user"), Before: checks.Msg("uid %d (no USER)", 0), After: checks.Msg("uid %d (USER %s)", 10001, "10001:10001"), Verdict: proof.Better},
+		{Name: checks.Msg("variables"), Before: checks.Msg("%s", "PATH API_TOKEN LANG LC_ALL DEBIAN_FRONTEND PORT"), After: checks.Msg("%s", "PATH LANG LC_ALL DEBIAN_FRONTEND PORT"), Verdict: proof.Meant},
+		{Name: checks.Msg("size"), Before: checks.Msg("%.1f MB", 182.4), After: checks.Msg("%.1f MB", 141.0), Verdict: proof.Better},
+		{Name: checks.Msg("findings of the image"), Before: checks.Msg("%d", 5), After: checks.Msg("%d", 3), Verdict: proof.Better},
+	}, Cured: []checks.Finding{found(ruleOldImage, checks.Ref{}, 0, "", "%s was built %d days ago", "shop/web:1.4", 400)},
+		Notes: []checks.Message{checks.Msg("built by %s without a network; both images were removed again, what is left is the builder's cache", "BuildKit")}}
+	if f.swallowed {
+		p.Wrong = []checks.Message{checks.Msg("it builds, but USER %s came to nothing: the image runs as root", "10001:10001")}
+		p.Facts[2].After, p.Facts[2].Verdict = p.Facts[2].Before, proof.NotWell
+		p.Cured = nil
+	}
+	return p, nil
 }

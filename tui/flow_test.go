@@ -357,3 +357,39 @@ func TestEveryBindingActs(t *testing.T) {
 		}
 	}
 }
+
+// A proof is asked for once for each plan, and its verdict stays in the preview.
+func TestProofOfAPlan(t *testing.T) {
+	prover := &fakeProver{}
+	m := newModel(t, Options{Fixer: &fakeFixer{}, Prover: prover}, 120, 40)
+	drive(m, updateMsg(fixture()))
+	chooseFinding(t, m, "Dockerfile", "user-missing")
+	press(m, "f", "b")
+	shows(t, m, "Proved by building", "uid 10001 (USER 10001:10001)", "took 8.2 s")
+	press(m, "enter")
+	shows(t, m, "Proved by building", "apply")
+	press(m, "b")
+	if prover.asked != 1 {
+		t.Errorf("proved %d times", prover.asked)
+	}
+	press(m, "esc", "tab", "right") // another plan
+	hides(t, m, "Proved by building")
+	press(m, "esc", "esc")
+
+	prover.err = errors.New("the engine went away")
+	chooseFinding(t, m, "Dockerfile", "user-missing")
+	press(m, "f", "b")
+	shows(t, m, "could not be tried", "the engine went away")
+	press(m, "enter")
+	hides(t, m, "roved by building")
+	prover.err = context.Canceled
+	press(m, "b")
+	shows(t, m, "nothing is left on the engine")
+	press(m, "enter", "esc")
+
+	chooseFinding(t, m, "web", "container-memory-unlimited")
+	press(m, "f")
+	hides(t, m, "prove by building")
+	press(m, "b")
+	shows(t, m, "only changes of a Dockerfile are built")
+}

@@ -77,7 +77,7 @@ func New(ctx context.Context, o Options) *Model {
 		o.Profile = checks.Security
 	}
 	m := &Model{o: o, profile: o.Profile, offered: map[string]bool{}}
-	m.crew = &crew{ctx: ctx, fixer: o.Fixer}
+	m.crew = &crew{ctx: ctx, fixer: o.Fixer, prover: o.Prover}
 	m.tongue = newTongue(o.Language)
 	m.now = o.Now
 	m.sieve.chapter = -1

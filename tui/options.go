@@ -27,6 +27,9 @@ type Options struct {
 	// Fixer makes and applies plans; nil disables every key that changes things.
 	Fixer fixer.Fixer
 
+	// Prover proves plans for Dockerfiles by building; nil disables the key.
+	Prover Prover
+
 	// Explain returns the explanation of a check; nil means [assets.Explain].
 	Explain func(language assets.Language, check string) (assets.Explanation, bool)
 

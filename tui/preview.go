@@ -36,6 +36,9 @@ func (d *fixDialog) draw(u *ui, width int) sheet {
 		if d.commands {
 			commands = u.T("hide commands")
 		}
+		if d.provable() {
+			s.buttons = append(s.buttons, button{key: "b", label: u.T("prove by building"), off: d.whyNotProve(u) != ""})
+		}
 		s.buttons = append(s.buttons, button{key: "d", label: commands, off: len(d.plan.Steps) == 0},
 			button{key: "y", label: u.T("copy"), off: len(d.plan.Commands()) == 0})
 	case applying:
@@ -63,6 +66,10 @@ func (d *fixDialog) printPlan(p *printer) (cursor *image.Point) {
 		p.blank()
 	}
 	p.text(t.dim, p.mechanism(plan))
+	if f := d.proof.proof(); f != nil {
+		p.blank()
+		p.verdict(f)
+	}
 	if len(d.form.entries) > 0 {
 		p.blank()
 		cursor = d.form.print(p)

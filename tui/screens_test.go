@@ -218,6 +218,22 @@ var screens = []struct {
 		chooseFinding(t, m, "web", "container-memory-unlimited")
 		press(m, "f", "enter")
 	}},
+	{"proof", fixture(), func(t *testing.T, m *Model) {
+		chooseFinding(t, m, "Dockerfile", "user-missing")
+		press(m, "f", "b")
+	}},
+	{"proof-failed", fixture(), func(t *testing.T, m *Model) {
+		m.crew.prover.(*fakeProver).swallowed = true
+		chooseFinding(t, m, "Dockerfile", "user-missing")
+		press(m, "f", "b", "enter", "b")
+	}},
+	{"proof-under-way", fixture(), func(t *testing.T, m *Model) {
+		chooseFinding(t, m, "Dockerfile", "user-missing")
+		press(m, "f")
+		m.Update(pressed("b")) // not carried out: we say how far it is
+		d := m.dialogs[1].(*proofDialog)
+		d.run.heard(&m.ui, fixes.Progress{Ratio: -1, Message: checks.Msg("building the file as it is")})
+	}},
 	{"choose", fixture(), func(t *testing.T, m *Model) {
 		choose(t, m, "web")
 		press(m, "F", "down")
@@ -237,7 +253,7 @@ func TestScreens(t *testing.T) {
 		for _, language := range []assets.Language{assets.English, assets.German} {
 			for _, size := range [][2]int{{80, 24}, {160, 45}} {
 				t.Run(fmt.Sprintf("%s/%dx%d-%s", s.name, size[0], size[1], language), func(t *testing.T) {
-					o := Options{Language: language, Fixer: &fakeFixer{entries: changes()}, DemoHint: "plimsoll --demo", Repolicy: func(checks.Profile) {}}
+					o := Options{Language: language, Fixer: &fakeFixer{entries: changes()}, Prover: &fakeProver{}, DemoHint: "plimsoll --demo", Repolicy: func(checks.Profile) {}}
 					m := newModel(t, o, size[0], size[1])
 					drive(m, updateMsg(s.update))
 					s.do(t, m)
@@ -268,7 +284,7 @@ func TestSizes(t *testing.T) {
 	for _, s := range screens {
 		for _, size := range [][2]int{{0, 0}, {1, 1}, {5, 2}, {24, 6}, {30, 7}, {40, 10}, {41, 13}, {79, 14}, {99, 40}, {100, 12}, {101, 11}, {300, 6}, {500, 200}} {
 			t.Run(fmt.Sprintf("%s/%dx%d", s.name, size[0], size[1]), func(t *testing.T) {
-				m := newModel(t, Options{Fixer: &fakeFixer{entries: changes()}}, 120, 40)
+				m := newModel(t, Options{Fixer: &fakeFixer{entries: changes()}, Prover: &fakeProver{}}, 120, 40)
 				drive(m, updateMsg(s.update))
 				s.do(t, m)
 				drive(m, tea.WindowSizeMsg{Width: size[0], Height: size[1]})

@@ -113,3 +113,13 @@ func shellQuote(s string) string {
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
+
+// Secret returns a secret that was moved out of the files in dir, by the id of
+// its mount. The error satisfies [fs.ErrNotExist] when there is none.
+func (m *Mechanic) Secret(dir, id string) (checks.Sensitive, error) {
+	if !secretID().MatchString(id) {
+		return "", fmt.Errorf("secret %q: %w", id, fs.ErrNotExist)
+	}
+	text, err := vaultOf(m.o.Secrets, dir).Read(id)
+	return checks.Sensitive(text), err
+}

@@ -288,3 +288,34 @@ func TestDemo(t *testing.T) {
 		t.Error("the demo wrote into the home directory")
 	}
 }
+
+func TestProveByBuilding(t *testing.T) {
+	host := os.Getenv("DOCKER_HOST")
+	dockertest.Real(t)
+	home(t)
+	file(t, "app", "no program\n")
+	file(t, "Dockerfile", "FROM scratch\nCOPY app /app\nCMD [\"/app\"]\n")
+	args := []string{"fix", "Dockerfile", "--check", "user-missing", "--yes", "--prove-by-building"}
+	code, out, errs := plimsoll(t, args...)
+	if code != exitError || !strings.Contains(errs, "no Docker Engine answers") {
+		t.Errorf("without an engine: %d %s %s", code, out, errs)
+	}
+	if now, err := os.ReadFile("Dockerfile"); err != nil || strings.Contains(string(now), "USER") {
+		t.Errorf("what is not proved was applied: %s, %v", now, err)
+	}
+	t.Setenv("DOCKER_HOST", host)
+	code, out, errs = plimsoll(t, args...)
+	if code != exitClean {
+		t.Fatalf("%d %s %s", code, out, errs)
+	}
+	for _, want := range []string{"as it is", "does not start", "uid 0 (no USER)", "proved by building in", "findings cured"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("does not say %q: %s", want, out)
+		}
+	}
+	file(t, "Dockerfile", "FROM scratch\nCMD [\"/app\"]\n")
+	code, out, _ = plimsoll(t, "fix", "Dockerfile", "--check", "user-missing", "--dry-run", "--prove-by-building", "--demo")
+	if code != exitError || strings.Contains(out, "as it is") {
+		t.Errorf("in the demo: %d %s", code, out)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plimsoll/checks"
+	"plimsoll/checks/dockerfile"
 	"plimsoll/checks/inventory"
 	"plimsoll/checks/terminal"
 	"plimsoll/fixes"
@@ -21,6 +22,7 @@ type fixOptions struct {
 	checks, set          []string
 	dryRun, yes          bool
 	beside, update, pull bool
+	prove                bool
 }
 
 func (a *app) fixCommand() *cobra.Command {
@@ -31,7 +33,8 @@ func (a *app) fixCommand() *cobra.Command {
 		Long: a.T(`Fix the findings of subjects. Without --check everything that is mechanical and keeps its meaning is fixed; with it,
 exactly the findings of these checks, also those that need a choice (--set key=value, as the preview names them).
 
-A plan is shown and asked about before it is applied; --yes applies without asking, --dry-run never applies.`),
+A plan is shown and asked about before it is applied; --yes applies without asking, --dry-run never applies. With
+--prove-by-building a plan for a Dockerfile that is not proved is never applied.`),
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			values, err := parseValues(o.set)
@@ -60,6 +63,7 @@ A plan is shown and asked about before it is applied; --yes applies without aski
 	f.BoolVar(&o.beside, "beside", false, a.T("write NAME.hardened next to a file instead of changing it"))
 	f.BoolVar(&o.update, "update", false, a.T("move containers to the image that their tag names now"))
 	f.BoolVar(&o.pull, "pull", false, a.T("with --update: pull the tag first"))
+	f.BoolVar(&o.prove, "prove-by-building", false, a.T("build a Dockerfile as it is and as it would be, run both images for a moment, and compare"))
 	c.MarkFlagsMutuallyExclusive("dry-run", "yes")
 	return c
 }
@@ -130,6 +134,11 @@ func (a *app) fixOne(cmd *cobra.Command, s *session, item inventory.Item, reques
 	}
 	if err := a.writePlan(a.out, plan); err != nil {
 		return err
+	}
+	if file, ok := item.Subject.(*dockerfile.File); ok && o.prove && plan.Blocked.IsZero() {
+		if err := a.prove(ctx, s, file, plan); err != nil {
+			return err
+		}
 	}
 	if o.dryRun {
 		return nil

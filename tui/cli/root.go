@@ -78,7 +78,7 @@ func (a *app) screen(cmd *cobra.Command, args []string) error {
 
 // screenOptions wires the screen to the world of s.
 func (a *app) screenOptions(ctx context.Context, s *session) tui.Options {
-	return tui.Options{
+	o := tui.Options{
 		Updates:  s.inventory.Watch(ctx),
 		Fixer:    s.fixer,
 		Language: a.language,
@@ -90,6 +90,10 @@ func (a *app) screenOptions(ctx context.Context, s *session) tui.Options {
 		Demo:     a.demo,
 		DemoHint: "plimsoll --demo",
 	}
+	if s.prover != nil && !a.demo && !a.readOnly {
+		o.Prover = s.prover
+	}
+	return o
 }
 
 func (a *app) versionCommand() *cobra.Command {

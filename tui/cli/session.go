@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -17,12 +19,14 @@ import (
 	"plimsoll/fixes/dockerfile"
 	"plimsoll/fixes/fixer"
 	"plimsoll/fixes/ledger"
+	"plimsoll/fixes/proof"
 )
 
 // A session is the world that one command works on.
 type session struct {
 	inventory *inventory.Inventory
 	fixer     *fixer.Dispatcher
+	prover    *proof.Prover                         // nil without an engine
 	demo      string                                // folder of the demo's files, "" without it
 	root      string                                // absolute; what the screen is of, "" without files
 	state     string                                // folder of the ledger and the history
@@ -116,6 +120,10 @@ func (a *app) newFixer(s *session, target *engine.Target, policy *checks.Policy,
 			return nil, err
 		}
 		s.closers = append(s.closers, c.Close)
+		s.prover = proof.New(proof.Options{
+			Engine: c, Explain: func(err error) error { return target.Explain(err) }, Images: s.inventory, Checks: a.suite, Policy: policy,
+			Secret: files.Secret, Lock: o.Ledger.Lock, Owner: owner(state),
+		})
 		o.Mechanics[checks.Container] = container.New(c, container.Options{Plain: target.Plain()})
 		o.Engine = func(ctx context.Context) (string, error) {
 			info, err := c.Info(ctx, client.InfoOptions{})
@@ -127,6 +135,14 @@ func (a *app) newFixer(s *session, target *engine.Target, policy *checks.Policy,
 	}
 	s.engineID = o.Engine
 	return fixer.New(o), nil
+}
+
+// owner returns what tells the user of a ledger from others on an engine,
+// without saying who that is.
+func owner(ledger string) string {
+	host, _ := os.Hostname() // without a name, one machine less is told apart
+	sum := sha256.Sum256([]byte(host + "\x00" + ledger))
+	return fmt.Sprintf("%x", sum[:8])
 }
 
 // startDemo makes the demo's world in a temporary folder and returns it.
