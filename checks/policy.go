@@ -37,6 +37,7 @@ type Policy struct {
 	Registries []string         // images may come from these only; empty: from anywhere
 	Labels     map[string]Label // what labels of images must be, by key
 	OnlyLabels bool             // labels that are not among Labels are superfluous
+	Licenses   []string         // that packages in images may not be under: "AGPL-*"
 }
 
 // Wants reports whether c is run at all.

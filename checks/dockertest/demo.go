@@ -1,6 +1,7 @@
 package dockertest
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -47,6 +48,10 @@ func (s *Server) demoImage(tag string, age time.Duration, size int64, config v1.
 		i.History = append(i.History, one)
 	}
 	i.Layers = []string{sha(tag + " base"), sha(tag + " app")}
+	i.Content = demoContent(tag)
+	for len(i.Layers) < len(i.Content) {
+		i.Layers = append(i.Layers, sha(fmt.Sprint(tag, " layer ", len(i.Layers))))
+	}
 	i.Files = map[string]string{"/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/sbin/nologin\napp:x:10001:10001:app:/app:/sbin/nologin\n"}
 	return i
 }

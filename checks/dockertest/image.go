@@ -27,6 +27,10 @@ type Image struct {
 	Created time.Time
 	Size    int64
 
+	// Content are the files of each of Layers, the lowest first, as far as they
+	// matter: GET /images/{name}/get serves them.
+	Content [][]File
+
 	// Files are what GET /containers/{id}/archive finds, by absolute path.
 	Files map[string]string
 
@@ -34,6 +38,15 @@ type Image struct {
 
 	// Behave decides by the settings of a container; it goes before Run.
 	Behave func(*container.Config, *container.HostConfig) Behaviour
+}
+
+// A File is an entry of a layer.
+type File struct {
+	Path    string // "app/.env"; with a slash at its end a directory
+	Mode    int64  // 0: 0644, or 0755 of a directory
+	Text    string
+	Size    int64 // bytes of zeros after Text
+	Deleted bool  // of the layers below
 }
 
 type img struct {

@@ -114,6 +114,8 @@ func (s *Server) routes() map[string]handler {
 		"POST /images/create":            s.pullImage,
 		"GET /images/{name}/json":        s.inspectImage,
 		"GET /images/{name}/history":     s.imageHistory,
+		"GET /images/{name}/get":         s.saveImage,
+		"GET /images/get":                s.saveImages,
 		"POST /images/{name}/tag":        s.tagImage,
 		"DELETE /images/{name}":          s.removeImage,
 		"GET /distribution/{name}/json":  s.distribution,

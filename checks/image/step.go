@@ -14,7 +14,7 @@ type step struct {
 	number      int    // from 1, the oldest
 	instruction string // "RUN", "ADD", …; "" when nobody can tell
 	text        string // what follows it: of RUN the command alone
-	shown       string // everything, fit to be evidence
+	all         string // everything, as it was recorded
 }
 
 // steps returns the history, the oldest first.
@@ -28,7 +28,7 @@ func (i *Image) steps() []step {
 
 func parseStep(number int, createdBy string) step {
 	text := strings.TrimSpace(createdBy[:min(len(createdBy), longestStep)])
-	s := step{number: number, shown: shorten(secret.Redact(text), 160)}
+	s := step{number: number, all: text}
 	text = strings.TrimSuffix(text, " # buildkit")
 	if rest, ok := strings.CutPrefix(text, "/bin/sh -c #(nop)"); ok {
 		s.instruction, s.text, _ = strings.Cut(strings.TrimSpace(rest), " ")
@@ -63,8 +63,9 @@ func shorten(s string, most int) string {
 	return string(r[:most-1]) + "…"
 }
 
+// evidence shows the step with secrets masked.
 func (s step) evidence() checks.Evidence {
-	return checks.Evidence{Source: fmt.Sprintf("history, step %d", s.number), Detail: s.shown}
+	return checks.Evidence{Source: fmt.Sprintf("history, step %d", s.number), Detail: shorten(secret.Redact(s.all), 160)}
 }
 
 // commands returns the simple commands of a shell script as words. It knows
@@ -178,4 +179,44 @@ func runsAny(all [][]string, programs, args []string) bool {
 		}
 	}
 	return false
+}
+
+// MadeBy reports whether the youngest steps of the history are the instructions
+// of a Dockerfile's last stage, keyword and arguments. Commands have to be the
+// same; of other instructions builders write down less than there was.
+func (i *Image) MadeBy(instructions [][2]string) bool {
+	var own []step
+	for _, s := range i.steps() {
+		if s.instruction != "" && s.instruction != "ARG" {
+			own = append(own, s)
+		}
+	}
+	var want [][2]string
+	commands := 0
+	for _, in := range instructions {
+		if in[0] != "FROM" && in[0] != "ARG" && in[0] != "SHELL" {
+			want = append(want, in)
+		}
+		if in[0] == "RUN" {
+			commands++
+		}
+	}
+	if len(want) > len(own) || commands == 0 && len(want) < 2 {
+		return false
+	}
+	for n, s := range own[len(own)-len(want):] {
+		if s.instruction != want[n][0] || s.instruction == "RUN" && !sameCommand(s.text, want[n][1]) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameCommand compares a command of the history with one of a Dockerfile, where
+// lines are continued and blanks are free.
+func sameCommand(history, file string) bool {
+	plain := func(s string) string {
+		return strings.Join(strings.Fields(strings.ReplaceAll(s, "\\\n", " ")), " ")
+	}
+	return plain(history) == plain(file)
 }

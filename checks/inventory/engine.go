@@ -147,6 +147,7 @@ func (v *Inventory) readAll(ctx context.Context, c *client.Client, x *images) er
 			if _, known := w.attached[identify(ref)]; !known {
 				w.attached[identify(ref)] = host.Listed(s)
 			}
+			w.users[identify(ref)] = s.ImageID
 		}
 		for _, id := range x.all() {
 			keep(imageRef(x, id))
@@ -198,6 +199,7 @@ func (v *Inventory) happened(ctx context.Context, c *client.Client, x *images, e
 			if e.Action == events.ActionDestroy {
 				w.remove(ref)
 				w.hostSees()
+				w.imagesSee()
 			} else {
 				w.mark(ref)
 			}

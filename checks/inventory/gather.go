@@ -29,6 +29,8 @@ func (s Selection) wantsEngine() bool {
 	return len(s.Containers)+len(s.Images) > 0 || s.AllContainers || s.AllImages || s.Host
 }
 
+func (s Selection) wantsImages() bool { return s.AllImages || len(s.Images) > 0 }
+
 // Gather reads and judges what selection names. What cannot be read is an item
 // whose report has errors. The error is that of the engine, when it was asked
 // for and is not there; the files have been gathered all the same.
@@ -58,12 +60,14 @@ func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, er
 	}
 	r := v.reader(x)
 	r.client, r.contexts = c, &contexts{}
-	if c != nil && (selection.AllContainers || len(selection.Containers) > 0) {
+	if c != nil && (selection.AllContainers || len(selection.Containers) > 0 || selection.wantsImages()) {
 		info, infoErr := c.Info(ctx, client.InfoOptions{})
 		if err = errors.Join(err, infoErr); infoErr == nil {
 			r.facts = factsOf(info.Info)
 		}
 	}
+	use, useErr := v.useOf(ctx, c, selection)
+	err = errors.Join(err, useErr)
 	items := make([]Item, len(refs))
 	group := new(errgroup.Group)
 	group.SetLimit(max(readers, runtime.GOMAXPROCS(0)))
@@ -74,6 +78,9 @@ func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, er
 		})
 	}
 	_ = group.Wait() // failures are in the items
+	if selection.wantsImages() {
+		v.completeImages(ctx, c, items, selection, use)
+	}
 	return append(items, failed...), err
 }
 

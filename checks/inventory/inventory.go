@@ -31,8 +31,26 @@ type Status struct {
 	Project string // compose project or ""
 	Size    int64  // bytes of an image
 	Created time.Time
-	Kept    bool // an original that a fix replaced and keeps for undo
+	Kept    bool   // an original that a fix replaced and keeps for undo
+	Layers  Layers // of an image: whether they were read
 }
+
+// Layers is how far the layers of an image were read.
+type Layers struct {
+	State   LayersState
+	Percent int // while they are being read
+}
+
+// A LayersState is whether the layers of an image were read.
+type LayersState uint8
+
+const (
+	LayersUnread LayersState = iota
+	LayersWaiting
+	LayersReading
+	LayersRead
+	LayersFailed // the report says why
+)
 
 // An Update is what changed since the one before.
 type Update struct {

@@ -19,6 +19,8 @@ import (
 	"plimsoll/checks/dockerfile"
 	"plimsoll/checks/engine"
 	"plimsoll/checks/host"
+	"plimsoll/checks/image"
+	"plimsoll/checks/image/layers"
 	"plimsoll/checks/suppress"
 )
 
@@ -32,7 +34,9 @@ type Options struct {
 	Site   Site // where files about the engine and its user are; zero: this machine
 	Suite  []*checks.Check
 	Policy *checks.Policy
-	Keys   string // file that remembers since when keys of swarms are the same; "": none
+	Keys   string       // file that remembers since when keys of swarms are the same; "": none
+	Layers layers.Mode  // whose layers are read without being asked for
+	Cache  layers.Cache // of what layers hold
 }
 
 // An Inventory knows everything there is to check. Its methods may be called
@@ -66,6 +70,9 @@ type world struct {
 
 	attached map[identity]host.Attached // what each container uses of the host
 	stale    hostParts                  // of the host, since it was read
+	users    map[identity]string        // image of each container, by id
+	builders bool                       // Dockerfiles or compose files changed since images were told
+	scans    scans
 
 	engineListed, filesListed bool // everything of this source has been listed once
 	engine                    engineFacts
@@ -79,7 +86,7 @@ const readers = 4
 // updates: lists first, details as they are read. It may be called once.
 func (v *Inventory) Watch(ctx context.Context) <-chan Update {
 	updates := make(chan Update)
-	w := &world{v: v, out: newOutbox(), items: map[identity]Item{}, reading: map[identity]bool{}, images: &images{}, attached: map[identity]host.Attached{}}
+	w := &world{v: v, out: newOutbox(), items: map[identity]Item{}, reading: map[identity]bool{}, images: &images{}, attached: map[identity]host.Attached{}, users: map[identity]string{}, scans: newScans()}
 	w.out.engine = EngineState{Phase: Absent, Demo: v.options.Demo, Err: v.options.Absent}
 	w.out.pending = true
 	w.engineListed, w.filesListed = v.options.Target == nil, len(v.options.Roots) == 0
@@ -122,6 +129,7 @@ func (w *world) run(ctx context.Context, updates chan<- Update) {
 	defer close(updates)
 	slots := semaphore.NewWeighted(readers)
 	for {
+		w.scanNext(ctx)
 		var out chan<- Update // nil, and so never chosen, when nothing changed
 		var update Update
 		if w.out.pending {
@@ -212,6 +220,7 @@ func (v *Inventory) readPart(ctx context.Context, r reader, part []checks.Ref) {
 	}
 	v.post(ctx, func(w *world) {
 		for _, res := range results {
+			w.builders = w.builders || !fromEngine(res.ref.Kind)
 			again := w.reading[identify(res.ref)]
 			delete(w.reading, identify(res.ref))
 			switch {
@@ -226,9 +235,10 @@ func (v *Inventory) readPart(ctx context.Context, r reader, part []checks.Ref) {
 					w.stale = wholeHost
 				}
 			case res.failed == nil:
-				w.put(res.item)
+				w.put(w.withFiles(res.item))
 				if c, ok := res.item.Subject.(*container.Container); ok {
 					w.attached[identify(c.Ref())] = host.Inspected(*c.Inspect)
+					w.users[identify(c.Ref())] = c.Inspect.Image
 				}
 			}
 			if again {
@@ -236,6 +246,7 @@ func (v *Inventory) readPart(ctx context.Context, r reader, part []checks.Ref) {
 			}
 		}
 		w.hostSees()
+		w.imagesSee()
 		w.settled()
 	})
 }
@@ -262,6 +273,7 @@ func (v *Inventory) reader(x *images) reader {
 			r.site = here()
 		}
 	}
+	r.rules = imageRules(v.policy.Load())
 	if t := v.options.Target; t != nil {
 		r.endpoint, r.local = t.Host, !t.Remote() && !v.options.Demo
 		if t.Plain() {
@@ -297,6 +309,7 @@ func (w *world) listed(source *bool) {
 func (w *world) settled() {
 	if !w.out.complete && w.engineListed && w.filesListed && len(w.reading) == 0 && len(w.dirty.refs) == 0 {
 		w.out.complete, w.out.pending = true, true
+		w.imagesSee()
 	}
 }
 
@@ -305,6 +318,11 @@ func (v *Inventory) Judge(ctx context.Context, policy *checks.Policy) {
 	v.policy.Store(policy)
 	v.post(ctx, func(w *world) {
 		for _, item := range w.items {
+			if i, ok := item.Subject.(*image.Image); ok {
+				ruled := *i
+				ruled.Rules = imageRules(policy)
+				item.Subject = &ruled
+			}
 			w.rejudge(item)
 		}
 	})

@@ -34,6 +34,7 @@ type reader struct {
 
 	facts   engineFacts
 	project dockerfile.Rules // what the user decided about Dockerfiles
+	rules   image.Rules      // and about images
 
 	known *host.Host // what is known of the host; nil: nothing
 	parts hostParts  // what of it is read again
@@ -43,13 +44,15 @@ type reader struct {
 // engineFacts are what the engine says of itself that decides what settings of
 // containers mean.
 type engineFacts struct {
-	*container.Engine      // nil when it was not asked
-	noNewPrivileges   bool // it denies new privileges to every container
+	*container.Engine        // nil when it was not asked
+	noNewPrivileges   bool   // it denies new privileges to every container
+	arch              string // as in GOARCH
 }
 
 func factsOf(info system.Info) engineFacts {
 	return engineFacts{
 		noNewPrivileges: hasOption(info, "no-new-privileges"),
+		arch:            goarch(info.Architecture),
 		Engine: &container.Engine{
 			AppArmor:       hasOption(info, "apparmor"),
 			SELinux:        hasOption(info, "selinux"),
@@ -149,7 +152,14 @@ func (r reader) image(ctx context.Context, id string) (checks.Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &image.Image{Inspect: *i, History: history.Items, Now: time.Now()}, nil
+	out := &image.Image{Inspect: *i, History: history.Items, Now: time.Now(), Arch: r.facts.arch, Rules: r.rules}
+	if out.Base, err = r.base(ctx, i); err != nil {
+		return nil, err
+	}
+	if r.local {
+		out.Trust = contentTrust(i.RepoTags)
+	}
+	return out, nil
 }
 
 func name(names []string) string {

@@ -33,6 +33,7 @@ type app struct {
 	demo, readOnly bool
 	noConfig       bool
 	config         Config
+	layers         string // of which images the layers are read; "" as the configuration says
 	language       assets.Language
 	translate      func(string) string
 	profile        string

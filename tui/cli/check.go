@@ -70,6 +70,7 @@ Exit status: 0 clean, 1 findings at or above --fail-on, 2 error.`),
 	f.StringVar(&o.baseline, "baseline", "", a.T("report only what is not in this `file`"))
 	f.StringVar(&o.writeBaseline, "write-baseline", "", a.T("write what is found now to this `file`, so that only new findings are reported with --baseline"))
 	f.StringVar(&o.since, "since", "", a.T("report only what is new since this `time`: a duration, a day, or last for the run before"))
+	f.StringVar(&a.layers, "layers", "", a.T("whose layers are read: off, used (images of containers) or all; image:REF always (default used)"))
 	f.StringVar(&a.profile, "profile", "", a.T("which checks: security, hygiene or all (default security)"))
 	c.MarkFlagsMutuallyExclusive("baseline", "write-baseline", "since")
 	return c

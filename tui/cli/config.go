@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"plimsoll/checks"
+	"plimsoll/checks/image/layers"
 )
 
 // configName is the configuration of a project; that of a user is
@@ -33,6 +34,8 @@ type Config struct {
 	Registries []string                `yaml:"registries"`  // that images may come from
 	Labels     map[string]checks.Label `yaml:"labels"`      // that images must have
 	OnlyLabels bool                    `yaml:"only-labels"` // and no others
+	Licenses   []string                `yaml:"licenses"`    // that packages in images may not be under
+	Layers     string                  `yaml:"layers"`      // of which images the layers are read: off, used or all
 }
 
 // readConfig merges the user's configuration with the project's, which is
@@ -113,6 +116,9 @@ func parseConfig(data []byte, path string, c Config, suite []*checks.Check) (Con
 			return c, fmt.Errorf("%s: %w", path, err)
 		}
 	}
+	if _, err := layers.ParseMode(c.Layers); err != nil {
+		return c, fmt.Errorf("%s: %w", path, err)
+	}
 	for key, label := range c.Labels {
 		if label.Type != "" && !slices.Contains(checks.LabelTypes, label.Type) {
 			return c, fmt.Errorf("%s: label %s: there is no type %q: use %s", path, key, label.Type, strings.Join(checks.LabelTypes, ", "))
@@ -135,7 +141,7 @@ func parseConfig(data []byte, path string, c Config, suite []*checks.Check) (Con
 
 // policy returns what c says about checks. A profile given by flag wins.
 func (c Config) policy(profile checks.Profile) *checks.Policy {
-	p := &checks.Policy{Profile: c.Profile, Severities: c.Severity, Disabled: map[string]bool{}, Registries: c.Registries, Labels: c.Labels, OnlyLabels: c.OnlyLabels}
+	p := &checks.Policy{Profile: c.Profile, Severities: c.Severity, Disabled: map[string]bool{}, Registries: c.Registries, Labels: c.Labels, OnlyLabels: c.OnlyLabels, Licenses: c.Licenses}
 	for _, e := range c.Ignore {
 		p.Exceptions = append(p.Exceptions, checks.Exception(e))
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"plimsoll/checks"
 	"plimsoll/checks/dockertest"
 	"plimsoll/checks/engine"
+	"plimsoll/checks/image/layers"
 	"plimsoll/checks/inventory"
 	"plimsoll/fixes/container"
 	"plimsoll/fixes/dockerfile"
@@ -57,7 +59,11 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := inventory.Options{Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo}
+	mode, err := layers.ParseMode(cmp.Or(a.layers, a.config.Layers))
+	if err != nil {
+		return nil, err
+	}
+	o := inventory.Options{Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo, Layers: mode, Cache: layers.UserCache()}
 	state, secrets := "", ""
 	if a.demo {
 		if s.demo, err = a.startDemo(s); err != nil {
@@ -66,6 +72,7 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 		}
 		o.Roots = []string{filepath.Join(s.demo, "project")}
 		state, secrets = filepath.Join(s.demo, "state"), filepath.Join(s.demo, "secrets")
+		o.Cache = layers.NewCache(s.demo)
 		s.demo, o.From = o.Roots[0], o.Roots[0]
 	}
 	target, err := engine.Resolve(a.host)

@@ -46,19 +46,34 @@ func UserCache() Cache {
 // Summary returns the summary of the image called id, from the cache or from
 // the archive that open returns.
 func (c Cache) Summary(ctx context.Context, id string, o Options, open func(context.Context) (io.ReadCloser, error)) (*Summary, error) {
-	contents, ok := c.load(id)
-	if !ok {
-		archive, err := open(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer archive.Close()
-		if contents, err = Read(ctx, archive, o); err != nil {
-			return nil, fmt.Errorf("reading the layers: %w", err)
-		}
-		c.store(id, contents)
+	contents, err := c.Contents(ctx, id, o, open)
+	if err != nil {
+		return nil, err
 	}
 	return contents.Summary(), nil
+}
+
+// Contents returns what the layers of the image called id hold, from the cache
+// or from the archive that open returns. Layers that the cache knows are not
+// read again.
+func (c Cache) Contents(ctx context.Context, id string, o Options, open func(context.Context) (io.ReadCloser, error)) (*Contents, error) {
+	contents, ok := c.load(id)
+	if ok {
+		return contents, nil
+	}
+	archive, err := open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer archive.Close()
+	if o.Visitors == nil {
+		o.known = c.Layer
+	}
+	if contents, err = Read(ctx, archive, o); err != nil {
+		return nil, fmt.Errorf("reading the layers: %w", err)
+	}
+	c.store(id, contents)
+	return contents, nil
 }
 
 // Layer returns what is remembered of a layer.
