@@ -18,6 +18,11 @@ type Fix struct {
 	// choice: "fix everything safe" applies these only.
 	Safe bool
 
+	// Brings lists ids of checks that may report the result where they did not
+	// before, because what is cured weighs more: a new stage has a base image of
+	// its own. Anything else that is new takes the fix back.
+	Brings []string
+
 	// Choices are what the user may decide, each with a default.
 	Choices []Choice
 

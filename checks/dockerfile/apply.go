@@ -163,6 +163,8 @@ func rank(e checks.Edit) int {
 		return 3
 	case strings.HasPrefix(strings.TrimLeft(e.New, " \t\r\n\\`"), "&& "):
 		return 2
+	case strings.HasPrefix(e.New, "@"): // the digest of an image belongs to its name
+		return -2
 	case strings.HasPrefix(e.New, "--"):
 		return -1
 	case strings.HasSuffix(e.New, " && "):

@@ -33,7 +33,7 @@ func check(c checks.Check, run func(*File, func(checks.Finding))) *checks.Check 
 	c.Run = func(s checks.Subject, report func(checks.Finding)) {
 		f := s.(*File)
 		seen := map[string]int{}
-		run(f, func(finding checks.Finding) {
+		reported := func(finding checks.Finding) {
 			if f.Refusal != nil || !f.ordinary() {
 				finding.Fixes = nil
 			}
@@ -42,7 +42,9 @@ func check(c checks.Check, run func(*File, func(checks.Finding))) *checks.Check 
 			}
 			finding.Key = unique(seen, finding.Key)
 			report(finding)
-		})
+		}
+		run(f, reported)
+		f.runOnTriggers(run, reported)
 	}
 	return &c
 }

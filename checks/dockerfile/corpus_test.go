@@ -229,6 +229,11 @@ func provenFix(t testing.TB, name string, f *File, safe bool) patched {
 	had := map[string]bool{}
 	for _, x := range before.Findings {
 		had[x.Check.ID] = true
+		for _, fix := range x.Fixes[:min(1, len(x.Fixes))] {
+			for _, id := range fix.Brings {
+				had[id] = had[id] || !safe || fix.Safe
+			}
+		}
 	}
 	for _, x := range after.Findings {
 		if !had[x.Check.ID] {

@@ -28,6 +28,8 @@ type File struct {
 	Escape       byte           // what continues a line and quotes: '\\' or '`'
 	Refusal      *Refusal       // nil when BuildKit accepts the file
 
+	triggers *File // what ONBUILD makes others build; nil when nothing
+
 	lower bool // most keywords are in lower case
 }
 
@@ -66,6 +68,7 @@ func Parse(path, name string, src []byte) *File {
 	f.scan()
 	f.divide()
 	f.lower = f.lowerKeywords()
+	f.triggers = f.child()
 	f.Refusal = refusal(f.skeleton())
 	return f
 }
@@ -76,6 +79,9 @@ func Parse(path, name string, src []byte) *File {
 func (f *File) Forget() {
 	for _, in := range f.Instructions {
 		in.script = &script{}
+	}
+	if f.triggers != nil {
+		f.triggers.Forget()
 	}
 }
 

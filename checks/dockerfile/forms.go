@@ -18,7 +18,7 @@ var keywordCaseMixed = check(checks.Check{
 	reason := checks.Msg("as the other keywords of the file")
 	for _, in := range f.Instructions {
 		written := f.written(in)
-		if written == "" || !isKeyword(in.Keyword) {
+		if written == "" || !isKeyword(in.Keyword) || in.trigger {
 			continue
 		}
 		right := spelled(in.Keyword, lower)

@@ -1,12 +1,19 @@
 package dockerfile
 
-import (
-	"slices"
+import "plimsoll/checks"
 
-	"plimsoll/checks"
-)
-
-// packageChecks are about what package managers fetch and leave behind.
+// packageChecks returns the checks of what a build fetches, verifies and leaves.
 func packageChecks() []*checks.Check {
-	return slices.Concat(verificationChecks(), pinningChecks(), promptingChecks(), cachingChecks())
+	out := verificationChecks()
+	out = append(out, remoteAddWithoutChecksum, downloadNotVerified, downloadOverPlainHTTP, installScriptsEnabled, lockfileNotEnforced)
+	out = append(out, pinningChecks()...)
+	out = append(out, promptingChecks()...)
+	out = append(out, cachingChecks()...)
+	return append(out,
+		cacheMountMissing, distroUpgrade, securityUpdatesNeverApplied, aptFrontendUsed,
+		unneededToolInFinal, devDependenciesInFinal, buildToolsInSingleStage,
+		removeInLaterLayer, chmodInExtraLayer, nonsenseCommand, wgetAndCurlBoth, wgetNoisyProgress,
+		cdInsteadOfWorkdir, pipefailMissing, shellChangedByLink, consecutiveRuns, tooManyLayers,
+		shellScriptLint, telemetryNotOptedOut,
+	)
 }

@@ -27,10 +27,11 @@ type Instruction struct {
 
 	Args Text // everything after the flags, continued lines joined
 
-	open  bool         // the file ends within a continuation or a heredoc
-	pairs []Pair       // of ENV and ARG
-	user  *Instruction // the USER in force here; nil when it is the base image's
-	posix bool         // shell forms are run by sh or one of its family
+	open    bool         // the file ends within a continuation or a heredoc
+	pairs   []Pair       // of ENV and ARG
+	user    *Instruction // the USER in force here; nil when it is the base image's
+	trigger bool         // what an ONBUILD leaves to others, see child
+	posix   bool         // shell forms are run by sh or one of its family
 
 	script *script // of RUN, see (*File).script
 }

@@ -20,7 +20,8 @@ type script struct {
 	lines    bool             // a heredoc: tail is the start of a line rather than the end of a command
 	chain    bool             // nothing but commands joined by &&, so that others can be joined to it
 	assigns  []assignment
-	calls    []*call // see callsOf
+	calls    []*call   // see callsOf
+	mistakes []mistake // see shelllint.go
 }
 
 // A command is one simple command, wherever it stands: in a list, a pipe, a
@@ -90,6 +91,8 @@ var toolHints = [...]string{
 	"export", "|", "cd ", "rm ", "ln ", "ch", "$", "[ ", "dotnet", "gradle", "mvn", "poetry", "pipenv", "uv ",
 	"VERIFY", "TRUSTED", "strict_ssl", "STRICT_SSL", "REJECT", "pecl", "ssh", "vi", "ps", "top", "ser", "kill", "mount",
 	"tar ", "free", "shutdown", "ifconfig", "nano", "source ", "make", "passwd", "install", "mkdir", "user", "group", "login", "az ", "sam ", "next", "az", "ng ",
+	"sum", "gpg", "cosign", "minisign", "signify", "openssl", "slsa", "gh ", "less ", "more ", "telnet", "halt", "reboot", "poweroff", "emacs",
+	"mv ", "cp ", "alternatives", "clean", "nuxt", "astro", "gatsby", "turbo", "wrangler", "pwsh", "brew", "vcpkg", "storybook", "phpenmod", "pickle", "pie ",
 }
 
 // script returns what the RUN in executes. It is empty where that is not a
@@ -254,6 +257,7 @@ func (w *walker) visit(n syntax.Node) bool {
 			w.pipe(n)
 		}
 	}
+	w.lint(n)
 	w.stack = append(w.stack, n)
 	return true
 }

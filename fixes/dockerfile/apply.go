@@ -142,7 +142,7 @@ func (p *patch) verify(project *project, plan *fixes.Plan) (*fixes.Receipt, erro
 			return nil, fmt.Errorf("%s was not cured", f.Check.ID)
 		}
 	}
-	if k, ok := after.worse(before); ok {
+	if k, ok := after.worse(before, before.mayBring(plan.Cures)); ok {
 		return nil, fmt.Errorf("%s is new", k.check)
 	}
 	receipt.Proof = append(receipt.Proof, checks.Msg("parsed and checked again: %d cured, none new", len(plan.Cures)))

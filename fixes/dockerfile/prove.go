@@ -230,9 +230,9 @@ func (p *proof) grant(w *wish, values checks.Values) bool {
 		w.why = checks.Msg("%s is left as it is: its fix does not cure it here", check)
 		return false
 	}
-	if next = p.follow(next, values); next == nil {
+	if next = p.follow(next, fix.Brings, values); next == nil {
 		next, _ = p.try(p.after, fix, values)
-		k, _ := next.worse(p.after)
+		k, _ := next.worse(p.after, fix.Brings)
 		w.why = checks.Msg("%s is left as it is: its fix would bring in %s", check, k.check)
 		return false
 	}
@@ -255,9 +255,9 @@ func (p *proof) try(t *trial, fix *checks.Fix, values checks.Values) (*trial, er
 
 // follow fixes what a fix has brought in: an image that gets a tag is then one
 // without a digest. It returns nil if something is left of that.
-func (p *proof) follow(next *trial, values checks.Values) *trial {
+func (p *proof) follow(next *trial, brings []string, values checks.Values) *trial {
 	for range 3 {
-		k, ok := next.worse(p.after)
+		k, ok := next.worse(p.after, brings)
 		if !ok {
 			return next
 		}

@@ -82,11 +82,12 @@ func (t *trial) twin(k key) (last checks.Finding, ok bool) {
 	return last, ok
 }
 
-// worse returns a problem that t has and before had not, or had less often.
-func (t *trial) worse(before *trial) (key, bool) {
+// worse returns a problem that t has and before had not, or had less often,
+// unless its check is one of those that may bring one.
+func (t *trial) worse(before *trial, may []string) (key, bool) {
 	var out []key
 	for k, n := range t.count {
-		if n > before.count[k] {
+		if n > before.count[k] && !slices.Contains(may, k.check) {
 			out = append(out, k)
 		}
 	}
@@ -96,6 +97,16 @@ func (t *trial) worse(before *trial) (key, bool) {
 	return slices.MinFunc(out, func(a, b key) int {
 		return cmp.Or(strings.Compare(a.check, b.check), strings.Compare(a.key, b.key))
 	}), true
+}
+
+// mayBring returns the ids of checks that the fixes of cured may bring.
+func (t *trial) mayBring(cured []checks.Finding) (ids []string) {
+	for _, f := range cured {
+		for _, fix := range t.findings[keyOf(&f)].Fixes {
+			ids = append(ids, fix.Brings...)
+		}
+	}
+	return ids
 }
 
 // visible returns the findings that the user's policy shows.
