@@ -154,13 +154,27 @@ func inspected(source []byte) (checks.Subject, error) {
 }
 
 // seen adds to c what part shows, which is told by its keys: a sample of its
-// stats, or the inspection of the image that its tag names now.
+// stats, the answer to docker top or docker diff, what stands behind its
+// mounts, or the inspection of the image that its tag names now.
 func seen(c *container.Container, part json.RawMessage) error {
+	if bytes.HasPrefix(part, []byte("[")) {
+		return strict(part, &c.Changed)
+	}
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(part, &keys); err != nil {
 		return err
 	}
-	if keys["memory_stats"] != nil {
+	switch {
+	case keys["Titles"] != nil:
+		var top dockercontainer.TopResponse
+		err := strict(part, &top)
+		if c.Processes = container.Processes(top); c.Processes == nil {
+			return fmt.Errorf("%s is not what docker top answers", part)
+		}
+		return err
+	case keys["Places"] != nil:
+		return strict(keys["Places"], &c.Places)
+	case keys["memory_stats"] != nil:
 		var sample dockercontainer.StatsResponse
 		c.Observed = new(container.Observed)
 		err := strict(part, &sample)
@@ -171,7 +185,7 @@ func seen(c *container.Container, part json.RawMessage) error {
 	if err := strict(part, &tagged); err != nil {
 		return err
 	}
-	c.TagID = tagged.ID
+	c.TagID, c.Served = tagged.ID, "sha256:"+strings.Repeat("2", 64)
 	if c.Inspect.Image == "" || c.Inspect.Image == tagged.ID {
 		c.Image = &tagged
 	}

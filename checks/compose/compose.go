@@ -9,10 +9,13 @@
 package compose
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/compose-spec/compose-go/v2/types"
 
 	"plimsoll/checks"
 	"plimsoll/checks/container"
@@ -97,5 +100,30 @@ func Parse(path, name string, source []byte) (_ *File, err error) {
 			},
 		})
 	}
+	file.introduce(project)
 	return file, nil
+}
+
+// introduce tells the services what stands beside them.
+func (f *File) introduce(project *types.Project) {
+	internal := map[string]bool{}
+	for key, n := range project.Networks {
+		if !bool(n.External) {
+			internal[cmp.Or(n.Name, key)] = n.Internal
+		}
+	}
+	all := make([]container.Neighbour, len(f.Services))
+	for i, s := range f.Services {
+		all[i] = container.NeighbourOf(s)
+		all[i].Project = f.Path
+		for _, name := range all[i].Networks {
+			if _, declared := project.Networks[name]; !declared && name == "default" {
+				internal[name] = false // compose makes it
+			}
+		}
+	}
+	neighbours := container.NewNeighbours(all, internal)
+	for _, s := range f.Services {
+		s.Around = neighbours.Of(s.Settings.Name)
+	}
 }

@@ -10,9 +10,10 @@ import (
 func Checks() []*checks.Check {
 	return slices.Concat(ServiceChecks(), []*checks.Check{
 		runtimeDowngraded, memoryNoReservation, limitTooTight, portUnneeded, legacyLinks,
-		dataInWritableLayer, autoRemoveWithData,
+		mountWritableNeedlessly, dataInWritableLayer, autoRemoveWithData, secretFileReadable,
 		crashLooping, unhealthy, oomKilled,
-		imageNotCurrent, imageMutableRef, tooOld, stoppedLeftover, attributesUnsupported,
+		sshdRunning, execRoot, processUserMismatch, unexpectedProcess, fileDrift,
+		imageNotCurrent, imageOutdated, imageMutableRef, tooOld, stoppedLeftover, attributesUnsupported,
 	})
 }
 
@@ -28,7 +29,7 @@ func ServiceChecks() []*checks.Check {
 		memoryUnlimited, swapUnlimited, cpuUnlimited, pidsUnlimited, ulimitsDefault, blkioUnlimited,
 		logUnbounded, restartUnbounded, cgroupParentCustom, oomProtectionAbused, shmOversized, initMissing,
 		networkHost, portOnAllInterfaces, datastorePortPublic, privilegedPort, defaultBridge,
-		hostsOrDNSOverride, staticMACOrIP,
+		hostsOrDNSOverride, staticMACOrIP, volumeShared, networkFlat, bridgesZones, egressOpen,
 		healthcheckMissing,
 	}
 }

@@ -44,6 +44,20 @@ type Container struct {
 	// Observed is what the container was seen to use, nil when not observed.
 	Observed *Observed
 
+	// Processes are those that run in it, nil when nobody looked.
+	Processes []Process
+
+	// Places are what stands behind its mounts on this machine, by target;
+	// nil when nobody looked, or the engine runs elsewhere.
+	Places map[string]Place
+
+	// Served is the digest that the registry serves for Settings.Image now, ""
+	// when it was not asked.
+	Served string
+
+	// Around is what stands beside the container, nil when not known.
+	Around *Around
+
 	// Compose tells where the service is declared; nil for running containers.
 	Compose *Position
 

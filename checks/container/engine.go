@@ -3,7 +3,7 @@ package container
 // An Engine is what the engine of a container says of itself, as far as it
 // decides what settings of containers mean.
 type Engine struct {
-	AppArmor, SELinux, UserNamespaces bool // are switched on
+	AppArmor, SELinux, UserNamespaces, Rootless bool // are switched on
 
 	DefaultRuntime string
 	CgroupVersion  string // "1" or "2"

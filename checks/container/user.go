@@ -1,6 +1,7 @@
 package container
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,7 +25,11 @@ var runsAsRoot = configRule(checks.Check{
 	if config.User == "" && c.Image != nil {
 		f.Evidence = append(f.Evidence, checks.Evidence{Source: "image config", Detail: "User " + strconv.Quote(user)})
 	}
-	if how := c.dropsPrivileges(); how != "" {
+	if left, p := c.leftRoot(); left {
+		f.Severity = checks.Low
+		f.Message = checks.Msg("%s starts as root before it switches to another user", c.Settings.Name)
+		f.Evidence = append(f.Evidence, p.evidence())
+	} else if how := c.dropsPrivileges(); how != "" && len(c.Processes) == 0 {
 		f.Severity = checks.Low
 		f.Message = checks.Msg("%s starts as root before it switches to another user", c.Settings.Name)
 		f.Evidence = append(f.Evidence, checks.Evidence{Source: how, Detail: "switches to another user at the start"})
@@ -32,6 +37,15 @@ var runsAsRoot = configRule(checks.Check{
 	f.Fixes = []checks.Fix{runAsUser(c)}
 	report(f)
 })
+
+// leftRoot reports whether nothing in c was seen to run as root any more, and
+// a process that shows it.
+func (c *Container) leftRoot() (bool, Process) {
+	if !c.running() || len(c.Processes) == 0 || !c.numbered() || slices.ContainsFunc(c.Processes, func(p Process) bool { return p.UID == 0 && !c.entered(p, c.Processes) }) {
+		return false, Process{}
+	}
+	return true, c.Processes[0]
+}
 
 // user returns what decides the user of the first process. It is not known for
 // a service that leaves it to an image that is not here.

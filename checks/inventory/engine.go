@@ -200,6 +200,7 @@ func (v *Inventory) happened(ctx context.Context, c *client.Client, x *images, e
 				w.remove(ref)
 				w.hostSees()
 				w.imagesSee()
+				w.neighbours()
 			} else {
 				w.mark(ref)
 			}

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 
 	"plimsoll/checks"
+	"plimsoll/checks/container"
 	"plimsoll/checks/engine"
 	"plimsoll/checks/host"
 )
@@ -22,6 +24,10 @@ type Selection struct {
 	Images     []string // references or ids
 
 	AllContainers, AllImages, Host bool
+
+	// Closely wants what running containers do and use as well, and what
+	// registries serve for their tags. That takes seconds when there are many.
+	Closely bool
 }
 
 // wantsEngine reports whether s cannot be gathered without an engine.
@@ -68,22 +74,47 @@ func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, er
 	}
 	use, useErr := v.useOf(ctx, c, selection)
 	err = errors.Join(err, useErr)
-	items := make([]Item, len(refs))
-	group := new(errgroup.Group)
-	group.SetLimit(max(readers, runtime.GOMAXPROCS(0)))
-	for i, ref := range refs {
-		group.Go(func() error {
-			items[i] = v.gather(ctx, r, ref)
-			return nil
-		})
+	if selection.Closely {
+		r.samples = new(atomic.Int32)
 	}
-	_ = group.Wait() // failures are in the items
+	items := make([]Item, len(refs))
+	each := func(do func(i int)) {
+		group := new(errgroup.Group)
+		group.SetLimit(max(readers, runtime.GOMAXPROCS(0)))
+		for i := range refs {
+			group.Go(func() error { do(i); return nil }) // failures are in the items
+		}
+		_ = group.Wait()
+	}
+	each(func(i int) { items[i] = v.gather(ctx, r, refs[i]) })
+	var containers []*container.Container
+	for _, item := range items {
+		if c, ok := item.Subject.(*container.Container); ok {
+			containers = append(containers, c)
+		}
+	}
+	if len(containers) > 0 {
+		neighbours, besideErr := r.beside(ctx, containers, selection.AllContainers)
+		err = errors.Join(err, besideErr)
+		for _, c := range containers {
+			if neighbours != nil {
+				c.Around = neighbours.Of(c.Settings.Name)
+			}
+		}
+	}
+	each(func(i int) {
+		if c, ok := items[i].Subject.(*container.Container); ok {
+			items[i] = v.judged(c)
+		}
+	})
 	if selection.wantsImages() {
 		v.completeImages(ctx, c, items, selection, use)
 	}
 	return append(items, failed...), err
 }
 
+// gather reads a subject and judges it, but for a container, which is not
+// judged before all are known.
 func (v *Inventory) gather(ctx context.Context, r reader, ref checks.Ref) Item {
 	subject, err := r.read(ctx, ref)
 	if err == nil && ref.Kind == checks.Host {
@@ -93,6 +124,12 @@ func (v *Inventory) gather(ctx context.Context, r reader, ref checks.Ref) Item {
 	}
 	if err != nil {
 		return broken(ref, err)
+	}
+	if c, ok := subject.(*container.Container); ok {
+		if r.samples != nil {
+			c = r.closer(ctx, c)
+		}
+		return Item{Subject: c}
 	}
 	return v.judged(subject)
 }
@@ -186,7 +223,13 @@ func (v *Inventory) Read(ctx context.Context, ref checks.Ref) (checks.Subject, e
 		}
 		r.facts = factsOf(info.Info)
 	}
-	return r.read(ctx, ref)
+	subject, err := r.read(ctx, ref)
+	if c, ok := subject.(*container.Container); ok && err == nil {
+		seen := *r.look(ctx, c)
+		seen.Served = r.registry.known(c.Settings.Image)
+		subject = &seen
+	}
+	return subject, err
 }
 
 // Target returns the engine that the inventory is of, nil without one.

@@ -46,6 +46,7 @@ type Inventory struct {
 	policy  atomic.Pointer[checks.Policy]
 	inbox   chan func(*world)
 	client  atomic.Pointer[client.Client] // of the session, nil before the first
+	asked   registry
 
 	engineAgain, filesAgain chan struct{} // asks a source to list everything again
 }
@@ -76,6 +77,8 @@ type world struct {
 
 	engineListed, filesListed bool // everything of this source has been listed once
 	engine                    engineFacts
+
+	looks looks
 }
 
 // readers is how many subjects are read at once: more gains nothing on a real
@@ -87,6 +90,7 @@ const readers = 4
 func (v *Inventory) Watch(ctx context.Context) <-chan Update {
 	updates := make(chan Update)
 	w := &world{v: v, out: newOutbox(), items: map[identity]Item{}, reading: map[identity]bool{}, images: &images{}, attached: map[identity]host.Attached{}, users: map[identity]string{}, scans: newScans()}
+	w.looks.at = map[identity]time.Time{}
 	w.out.engine = EngineState{Phase: Absent, Demo: v.options.Demo, Err: v.options.Absent}
 	w.out.pending = true
 	w.engineListed, w.filesListed = v.options.Target == nil, len(v.options.Roots) == 0
@@ -140,6 +144,7 @@ func (w *world) run(ctx context.Context, updates chan<- Update) {
 			return
 		case f := <-w.v.inbox:
 			f(w)
+			w.look(ctx)
 		case <-w.due:
 			w.due = nil
 			w.read(ctx, slots)
@@ -235,7 +240,7 @@ func (v *Inventory) readPart(ctx context.Context, r reader, part []checks.Ref) {
 					w.stale = wholeHost
 				}
 			case res.failed == nil:
-				w.put(w.withFiles(res.item))
+				w.put(w.renewed(w.withFiles(res.item)))
 				if c, ok := res.item.Subject.(*container.Container); ok {
 					w.attached[identify(c.Ref())] = host.Inspected(*c.Inspect)
 					w.users[identify(c.Ref())] = c.Inspect.Image
@@ -247,6 +252,7 @@ func (v *Inventory) readPart(ctx context.Context, r reader, part []checks.Ref) {
 		}
 		w.hostSees()
 		w.imagesSee()
+		w.neighbours()
 		w.settled()
 	})
 }
@@ -267,7 +273,7 @@ func (v *Inventory) judge(s checks.Subject) checks.Report {
 }
 
 func (v *Inventory) reader(x *images) reader {
-	r := reader{client: v.client.Load(), images: x, project: projectRules(v.policy.Load()), keys: keyRecord{v.options.Keys}}
+	r := reader{client: v.client.Load(), images: x, registry: &v.asked, project: projectRules(v.policy.Load()), keys: keyRecord{v.options.Keys}}
 	if !v.options.Demo {
 		if r.site = v.options.Site; r.site.Root == nil {
 			r.site = here()

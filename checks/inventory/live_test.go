@@ -241,6 +241,10 @@ func TestJudgeReadsNothing(t *testing.T) {
 	run(t, s, "judged")
 	v, inventory := watch(t, options(t, s))
 	v.until("complete", func() bool { return v.done })
+	v.until("looked at", func() bool {
+		i, _ := v.named(checks.Container, "judged")
+		return i.Subject.(*container.Container).Changed != nil
+	})
 	before := len(s.Calls())
 	go inventory.Judge(t.Context(), &checks.Policy{Disabled: map[string]bool{everyContainer.ID: true}})
 	v.until("the finding is gone", func() bool {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -31,6 +32,8 @@ type reader struct {
 	site     Site // its root is nil for a demo, which has no files
 	images   *images
 	contexts *contexts
+	registry *registry
+	samples  *atomic.Int32 // of stats that were taken; nil: only what an inspection shows
 
 	facts   engineFacts
 	project dockerfile.Rules // what the user decided about Dockerfiles
@@ -57,6 +60,7 @@ func factsOf(info system.Info) engineFacts {
 			AppArmor:       hasOption(info, "apparmor"),
 			SELinux:        hasOption(info, "selinux"),
 			UserNamespaces: hasOption(info, "userns"),
+			Rootless:       hasOption(info, "rootless"),
 			DefaultRuntime: info.DefaultRuntime,
 			CgroupVersion:  info.CgroupVersion,
 			Memory:         info.MemTotal,

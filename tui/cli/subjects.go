@@ -12,9 +12,9 @@ import (
 // below the working directory. A file called like a word is written ./images.
 func selection(args []string) inventory.Selection {
 	if len(args) == 0 {
-		return inventory.Selection{Paths: []string{"."}, AllContainers: true, AllImages: true, Host: true}
+		return inventory.Selection{Paths: []string{"."}, AllContainers: true, AllImages: true, Host: true, Closely: true}
 	}
-	var s inventory.Selection
+	s := inventory.Selection{Closely: true}
 	for _, arg := range args {
 		kind, name, prefixed := strings.Cut(arg, ":")
 		switch {
