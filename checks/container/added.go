@@ -23,7 +23,7 @@ var capEscapeClass = hostRule(checks.Check{
 	Title:    "Capability that leads to the host",
 	Severity: checks.Critical,
 	Chapter:  checks.LeastPrivilege,
-	Refs:     []string{"CIS 5.4 (v1.6.0)", "OWASP Docker rule 3", "CWE-250"},
+	Refs:     []string{"CIS 5.4 (v1.6.0)", "docker-bench C.5.3.1", "docker-bench C.5.3.2", "docker-bench C.5.3.3", "docker-bench C.5.3.4", "OWASP Docker rule 3", "CWE-250"},
 }, func(c *Container, host *container.HostConfig, report func(checks.Finding)) {
 	for _, name := range normalCapabilities(host.CapAdd) {
 		if !leadsToHost(name, host) {

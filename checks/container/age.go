@@ -53,7 +53,7 @@ var tooOld = stateful(checks.Check{
 	Title:    "Not created anew for months",
 	Severity: checks.Info,
 	Chapter:  checks.Updates,
-	Refs:     []string{"CIS 5.28 (v1.6.0)"},
+	Refs:     []string{"CIS 5.28 (v1.6.0)", "CIS 4.4 (v1.6.0)"},
 }, func(c *Container, i *container.InspectResponse, report func(checks.Finding)) {
 	age, ok := c.since(i.Created)
 	if !ok || age < old || !c.running() {

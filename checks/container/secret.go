@@ -14,7 +14,7 @@ var secretInEnv = configRule(checks.Check{
 	Title:    "Secret in the environment",
 	Severity: checks.High,
 	Chapter:  checks.Secrets,
-	Refs:     []string{"CIS 4.10 (v1.6.0)", "OWASP Docker rule 12", "CWE-526"},
+	Refs:     []string{"CIS 4.10 (v1.6.0)", "CIS 7.4 (v1.6.0)", "OWASP Docker rule 12", "CWE-526"},
 }, func(c *Container, config *container.Config, report func(checks.Finding)) {
 	for _, variable := range config.Env {
 		name, value, ok := strings.Cut(variable, "=")

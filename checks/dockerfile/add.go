@@ -11,7 +11,7 @@ var addInsteadOfCopy = check(checks.Check{
 	Title:    "ADD where COPY does",
 	Severity: checks.Low,
 	Chapter:  checks.ScanningAndSigning,
-	Refs:     []string{"CIS 4.9 (v1.6.0)", "hadolint DL3020", "trivy DS-0005", "checkov CKV_DOCKER_4"},
+	Refs:     []string{"CIS 4.9 (v1.6.0)", "dockle CIS-DI-0009", "hadolint DL3020", "trivy DS-0005", "checkov CKV_DOCKER_4", "OWASP Docker rule 9"},
 }, func(f *File, report func(checks.Finding)) {
 	for _, in := range f.Instructions {
 		if in.Keyword != "ADD" || in.Stage == nil || !plainFiles(in.sources()) {

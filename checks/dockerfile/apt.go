@@ -106,7 +106,7 @@ var packageIndexUpdateAlone = check(checks.Check{
 	Title:    "Package index refreshed in a step of its own",
 	Severity: checks.Medium,
 	Chapter:  checks.Updates,
-	Refs:     []string{"CIS 4.7 (v1.6.0)", "trivy DS-0017", "checkov CKV_DOCKER_5"},
+	Refs:     []string{"CIS 4.7 (v1.6.0)", "dockle CIS-DI-0007", "trivy DS-0017", "checkov CKV_DOCKER_5"},
 }, func(f *File, report func(checks.Finding)) {
 	f.eachRun(func(in *Instruction) {
 		if !f.mentions(in, "update", "makecache", "refresh", "upgrade") {

@@ -51,7 +51,7 @@ var baseImageNotDigestPinned = check(checks.Check{
 	Title:    "Base image not pinned by digest",
 	Severity: checks.Low,
 	Chapter:  checks.ScanningAndSigning,
-	Refs:     []string{"semgrep dockerfile-source-not-pinned", "OWASP Docker #13"},
+	Refs:     []string{"semgrep dockerfile-source-not-pinned", "OWASP Docker rule 13"},
 }, func(f *File, report func(checks.Finding)) {
 	f.eachBase(func(s *Stage, r reference) {
 		if r.tag == "" || r.digest != "" {
@@ -78,7 +78,7 @@ var baseImageNotMinimal = check(checks.Check{
 	Title:    "Full base image where a slim one exists",
 	Severity: checks.Low,
 	Chapter:  checks.MinimalImages,
-	Refs:     []string{"CIS 4.3 (v1.6.0)", "dockle CIS-DI-0003"},
+	Refs:     []string{"CIS 4.3 (v1.6.0)", "dockle CIS-DI-0003", "OWASP Docker rule 2"},
 }, func(f *File, report func(checks.Finding)) {
 	f.eachBase(func(s *Stage, r reference) {
 		if !f.Shipped(s) {

@@ -20,7 +20,7 @@ func pinnings() []pinning {
 	return []pinning{
 		{
 			id: "apt-version-unpinned", title: "apt packages without a version", severity: checks.Info,
-			refs: []string{"hadolint DL3008"}, tools: []string{"apt-get", "apt", "aptitude"},
+			refs: []string{"hadolint DL3008", "OWASP Docker rule 9"}, tools: []string{"apt-get", "apt", "aptitude"},
 			installs: func(k *call) bool { return k.is("install") },
 			unpinned: func(_ *call, p string) bool {
 				return !strings.ContainsAny(p, "=/") && !strings.HasSuffix(p, ".deb") && !strings.HasSuffix(p, "-")

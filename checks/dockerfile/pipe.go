@@ -14,7 +14,7 @@ var remoteScriptPiped = check(checks.Check{
 	Title:    "Download piped into a shell",
 	Severity: checks.High,
 	Chapter:  checks.ScanningAndSigning,
-	Refs:     []string{"CIS 4.11 (v1.6.0)", "CWE-494"},
+	Refs:     []string{"CIS 4.11 (v1.6.0)", "OWASP Docker rule 9", "CWE-494"},
 }, func(f *File, report func(checks.Finding)) {
 	f.eachRun(func(in *Instruction) {
 		if !f.mentions(in, "curl", "wget") {

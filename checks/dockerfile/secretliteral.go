@@ -16,7 +16,7 @@ var secretLiteral = check(checks.Check{
 	Title:    "Secret written into the Dockerfile",
 	Severity: checks.Critical,
 	Chapter:  checks.Secrets,
-	Refs:     []string{"CIS 4.10 (v1.6.0)", "CWE-798"},
+	Refs:     []string{"CIS 4.10 (v1.6.0)", "OWASP Docker rule 12", "CWE-798"},
 }, func(f *File, report func(checks.Finding)) {
 	f.eachLiteral(func(l literal) {
 		if l.inURL() {

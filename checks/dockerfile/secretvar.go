@@ -12,7 +12,7 @@ var secretInEnvOrArg = check(checks.Check{
 	Title:    "Secret in ENV or ARG",
 	Severity: checks.High,
 	Chapter:  checks.Secrets,
-	Refs:     []string{"CIS 4.10 (v1.6.0)", "hadolint DL3064", "BuildKit SecretsUsedInArgOrEnv", "trivy DS-0031", "CWE-522"},
+	Refs:     []string{"CIS 4.10 (v1.6.0)", "dockle CIS-DI-0010", "hadolint DL3064", "BuildKit SecretsUsedInArgOrEnv", "trivy DS-0031", "OWASP Docker rule 12", "CWE-522"},
 }, func(f *File, report func(checks.Finding)) {
 	for _, in := range f.Instructions {
 		if in.Keyword != "ENV" && in.Keyword != "ARG" {

@@ -11,7 +11,7 @@ var sudoUsed = check(checks.Check{
 	Title:    "sudo in the build",
 	Severity: checks.Medium,
 	Chapter:  checks.LeastPrivilege,
-	Refs:     []string{"hadolint DL3004", "trivy DS-0010", "checkov CKV2_DOCKER_1"},
+	Refs:     []string{"dockle DKL-DI-0001", "hadolint DL3004", "trivy DS-0010", "checkov CKV2_DOCKER_1"},
 }, func(f *File, report func(checks.Finding)) {
 	for _, in := range f.Instructions {
 		if in.Keyword != "RUN" || in.Stage == nil || !f.mentions(in, "sudo") {

@@ -13,7 +13,7 @@ var finalUserRoot = check(checks.Check{
 	Title:    "Image ends as root",
 	Severity: checks.High,
 	Chapter:  checks.LeastPrivilege,
-	Refs:     []string{"CIS 4.1 (v1.6.0)", "hadolint DL3002", "trivy DS-0002", "checkov CKV_DOCKER_8", "CWE-250"},
+	Refs:     []string{"CIS 4.1 (v1.6.0)", "dockle CIS-DI-0001", "hadolint DL3002", "trivy DS-0002", "checkov CKV_DOCKER_8", "OWASP Docker rule 2", "CWE-250"},
 }, func(f *File, report func(checks.Finding)) {
 	s := f.Final()
 	if s == nil || s.windows {
@@ -44,7 +44,7 @@ var userMissing = check(checks.Check{
 	Title:    "No user set, so root",
 	Severity: checks.High,
 	Chapter:  checks.LeastPrivilege,
-	Refs:     []string{"CIS 4.1 (v1.6.0)", "trivy DS-0002", "checkov CKV_DOCKER_3", "dockle CIS-DI-0001", "CWE-250"},
+	Refs:     []string{"CIS 4.1 (v1.6.0)", "dockle CIS-DI-0001", "trivy DS-0002", "checkov CKV_DOCKER_3", "OWASP Docker rule 2", "CWE-250"},
 }, func(f *File, report func(checks.Finding)) {
 	s := f.Final()
 	if s == nil || s.windows {

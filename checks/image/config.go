@@ -15,7 +15,7 @@ var userRoot = configRule(checks.Check{
 	Title:    "Image runs as root",
 	Severity: checks.High,
 	Chapter:  checks.LeastPrivilege,
-	Refs:     []string{"CIS 4.1 (v1.6.0)", "OWASP Docker rule 2", "CWE-250"},
+	Refs:     []string{"CIS 4.1 (v1.6.0)", "dockle CIS-DI-0001", "OWASP Docker rule 2", "CWE-250"},
 }, func(i *Image, config *dockerspec.DockerOCIImageConfig, report func(checks.Finding)) {
 	if i.Inspect.Os == "windows" || !checks.IsRoot(config.User, i.Passwd) {
 		return
@@ -31,7 +31,7 @@ var healthcheckMissing = configRule(checks.Check{
 	Title:    "Image has no health check",
 	Severity: checks.Low,
 	Chapter:  checks.RuntimeMonitoring,
-	Refs:     []string{"CIS 4.6 (v1.6.0)"},
+	Refs:     []string{"CIS 4.6 (v1.6.0)", "dockle CIS-DI-0006"},
 }, func(i *Image, config *dockerspec.DockerOCIImageConfig, report func(checks.Finding)) {
 	seen := "none"
 	if h := config.Healthcheck; h != nil && len(h.Test) > 0 {
@@ -89,7 +89,7 @@ var latestOnly = check(checks.Check{
 	Title:    "Image is known as latest only",
 	Severity: checks.Low,
 	Chapter:  checks.Updates,
-	Refs:     []string{"CIS 5.28 (v1.6.0)"},
+	Refs:     []string{"CIS 5.28 (v1.6.0)", "dockle DKL-DI-0006"},
 }, func(i *Image, report func(checks.Finding)) {
 	tags := 0
 	for _, t := range i.Inspect.RepoTags {

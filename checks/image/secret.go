@@ -19,7 +19,7 @@ var secretInEnv = configRule(checks.Check{
 	Title:    "Secret in the environment of an image",
 	Severity: checks.High,
 	Chapter:  checks.Secrets,
-	Refs:     []string{"CIS 4.10 (v1.6.0)", "OWASP Docker rule 12", "CWE-526"},
+	Refs:     []string{"CIS 4.10 (v1.6.0)", "dockle CIS-DI-0010", "OWASP Docker rule 12", "CWE-526"},
 }, func(i *Image, config *dockerspec.DockerOCIImageConfig, report func(checks.Finding)) {
 	for _, variable := range config.Env {
 		name, value, ok := strings.Cut(variable, "=")

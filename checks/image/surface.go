@@ -51,7 +51,7 @@ var attackTools = toolRule(checks.Check{
 	Title:    "Image has tools that help an intruder",
 	Severity: checks.Medium,
 	Chapter:  checks.MinimalImages,
-	Refs:     []string{"CIS 4.3 (v1.6.0)", "falco Launch Suspicious Network Tool in Container"},
+	Refs:     []string{"CIS 4.3 (v1.6.0)", "dockle CIS-DI-0003", "falco Launch Suspicious Network Tool in Container"},
 }, layers.AttackTool, func(name, tools string) checks.Message {
 	return checks.Msg("%s brings along what an intruder would look for: %s", name, tools)
 })
