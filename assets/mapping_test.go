@@ -133,11 +133,8 @@ func TestCISIsCovered(t *testing.T) {
 	for _, s := range sections {
 		for n := range s.last {
 			number := s.prefix + strconv.Itoa(n+1)
-			found := have["CIS "+number+" (v1.6.0)"]
-			if !found && beyond[number] == "" {
+			if !have["CIS "+number+" (v1.6.0)"] && beyond[number] == "" {
 				t.Errorf("CIS %s: no check, and no reason why", number)
-			} else if found && beyond[number] != "" {
-				t.Errorf("CIS %s: there is a check by now", number)
 			}
 		}
 	}
