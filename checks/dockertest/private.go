@@ -18,6 +18,12 @@ import (
 // test is skipped, and says so. Containers of it are in no network but its own.
 func Private(tb TB) *client.Client {
 	tb.Helper()
+	return PrivateWith(tb, "{}")
+}
+
+// PrivateWith is [Private] with a daemon.json and more arguments of dockerd.
+func PrivateWith(tb TB, settings string, args ...string) *client.Client {
+	tb.Helper()
 	absent := tb.Skipf
 	if os.Getenv(requireEngine) != "" {
 		absent = tb.Fatalf
@@ -28,12 +34,12 @@ func Private(tb TB) *client.Client {
 	}
 	var log bytes.Buffer
 	config := filepath.Join(dir, "daemon.json")
-	if err := os.WriteFile(config, []byte("{}"), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(settings), 0o600); err != nil {
 		tb.Fatalf("private engine: %v", err)
 	}
-	engine := exec.Command("unshare", "--net", "sh", "-c", `ip link set lo up && exec dockerd "$@"`, "dockerd",
+	engine := exec.Command("unshare", append([]string{"--net", "sh", "-c", `ip link set lo up && exec dockerd "$@"`, "dockerd",
 		"--config-file", config, "--host", "unix://"+dir+"/d.sock", "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid",
-		"--storage-driver", "vfs", "--containerd-namespace", "plimsoll-"+filepath.Base(dir), "--containerd-plugins-namespace", "plimsoll-plugins-"+filepath.Base(dir))
+		"--storage-driver", "vfs", "--containerd-namespace", "plimsoll-"+filepath.Base(dir), "--containerd-plugins-namespace", "plimsoll-plugins-" + filepath.Base(dir)}, args...)...)
 	engine.Stdout, engine.Stderr = &log, &log
 	engine.WaitDelay = time.Second
 	if err := engine.Start(); err != nil {
