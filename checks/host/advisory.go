@@ -79,6 +79,7 @@ type Part struct {
 type build struct {
 	version string
 	source  string   // where it was read
+	key     string   // tells it from others of the same part: the name of a container
 	vendor  bool     // a distribution's: it may have fixes that its version does not show
 	pkg     *Package // that it came in; nil when unknown
 }

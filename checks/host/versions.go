@@ -78,7 +78,7 @@ var buildkitVulnerable = check(checks.Check{
 		}
 		_, tag, _ := strings.Cut(c.Image[strings.LastIndexByte(c.Image, '/')+1:], ":")
 		tag, _, _ = strings.Cut(tag, "@")
-		build{version: tag, source: "image of container " + c.Name}.report(h, "BuildKit", report)
+		build{version: tag, source: "image of container " + c.Name, key: c.Name}.report(h, "BuildKit", report)
 	}
 })
 
@@ -92,17 +92,14 @@ var kernelEscape = check(checks.Check{
 	h.kernel().report(h, "kernel", report)
 })
 
-// report reports what is open of part. Its key is the part and where it was
-// found, so that several builders are several findings.
+// report reports what is open of part.
 func (b build) report(h *Host, part string, report func(checks.Finding)) {
 	open := b.open(part)
 	if len(open) == 0 {
 		return
 	}
 	f := checks.Finding{Severity: b.weigh(open), Evidence: b.evidence(open)}
-	if part == "BuildKit" || part == "builder of the engine" {
-		f.Key = b.source
-	}
+	f.Key = b.key
 	f.Message = b.lacks(h, part, open)
 	report(f)
 }

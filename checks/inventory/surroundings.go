@@ -35,21 +35,17 @@ func (r *reading) version(ctx context.Context) error {
 	for _, c := range version.Components {
 		parts[c.Name] = host.Part{Version: c.Version, Commit: c.Details["GitCommit"]}
 	}
-	r.mu.Lock()
-	objects := r.host.Info.Containers + r.host.Info.Images
-	r.mu.Unlock()
-	cache := buildCache(ctx, r.client, objects)
+	cache := buildCache(ctx, r.client)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.host.Platform, r.host.Parts, r.host.Usage.BuildCache = version.Platform.Name, parts, cache
 	return nil
 }
 
-// buildCache asks for the size of the build cache where the question is cheap:
-// older engines measure every container and image for any answer.
-func buildCache(ctx context.Context, c *client.Client, objects int) int64 {
-	const few = 100
-	if versions.LessThan(c.ClientVersion(), "1.42") && objects > few {
+// buildCache asks for the size of the build cache. Older engines measure every
+// container and image for any answer, and are not asked.
+func buildCache(ctx context.Context, c *client.Client) int64 {
+	if versions.LessThan(c.ClientVersion(), "1.42") {
 		return 0
 	}
 	ctx, stop := context.WithTimeout(ctx, patience)
