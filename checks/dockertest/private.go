@@ -38,8 +38,8 @@ func PrivateWith(tb TB, settings string, args ...string) *client.Client {
 		tb.Fatalf("private engine: %v", err)
 	}
 	engine := exec.Command("unshare", append([]string{"--net", "sh", "-c", `ip link set lo up && exec dockerd "$@"`, "dockerd",
-		"--config-file", config, "--host", "unix://"+dir+"/d.sock", "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid",
-		"--storage-driver", "vfs", "--containerd-namespace", "plimsoll-"+filepath.Base(dir), "--containerd-plugins-namespace", "plimsoll-plugins-" + filepath.Base(dir)}, args...)...)
+		"--config-file", config, "--host", "unix://" + dir + "/d.sock", "--data-root", dir + "/data", "--exec-root", dir + "/exec", "--pidfile", dir + "/pid",
+		"--storage-driver", "vfs", "--containerd-namespace", "plimsoll-" + filepath.Base(dir), "--containerd-plugins-namespace", "plimsoll-plugins-" + filepath.Base(dir)}, args...)...)
 	engine.Stdout, engine.Stderr = &log, &log
 	engine.WaitDelay = time.Second
 	if err := engine.Start(); err != nil {

@@ -15,8 +15,8 @@ import (
 	"plimsoll/checks/host"
 )
 
-// found returns what the checks of the host find of an engine, by check.
-func found(t *testing.T, c *client.Client) map[string]checks.Finding {
+// ofHost returns what the checks of the host find of an engine, by check.
+func ofHost(t *testing.T, c *client.Client) map[string]checks.Finding {
 	t.Helper()
 	target, err := engine.Resolve(c.DaemonHost())
 	if err != nil {
@@ -40,7 +40,7 @@ func found(t *testing.T, c *client.Client) map[string]checks.Finding {
 // A careless daemon.json and command line show in what the engine tells and in
 // what its process and file say.
 func TestOddEngine(t *testing.T) {
-	got := found(t, dockertest.PrivateWith(t, `{"insecure-registries": ["registry.lan:5000"], "debug": true, "experimental": true, "log-driver": "none", "cgroup-parent": "/batch"}`,
+	got := ofHost(t, dockertest.PrivateWith(t, `{"insecure-registries": ["registry.lan:5000"], "debug": true, "experimental": true, "log-driver": "none", "cgroup-parent": "/batch"}`,
 		"--host", "tcp://127.0.0.1:2375", "--iptables=false"))
 	for id, evidence := range map[string]string{
 		"daemon-tcp-without-tls":      "docker info, Warnings",
@@ -71,7 +71,7 @@ func TestOddEngine(t *testing.T) {
 // What was set right is not found, and other engines on this machine, with
 // other settings, do not get in the way.
 func TestCarefulEngine(t *testing.T) {
-	got := found(t, dockertest.PrivateWith(t, `{"icc": false, "ip": "127.0.0.1", "no-new-privileges": true, "live-restore": true, "userland-proxy": false,
+	got := ofHost(t, dockertest.PrivateWith(t, `{"icc": false, "ip": "127.0.0.1", "no-new-privileges": true, "live-restore": true, "userland-proxy": false,
 		"log-opts": {"max-size": "10m"}, "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 1024, "Hard": 4096}}}`))
 	for _, id := range []string{
 		"daemon-inter-container-traffic-open", "daemon-default-bind-all-interfaces", "daemon-new-privileges-allowed", "daemon-live-restore-off",
@@ -89,7 +89,7 @@ func TestCarefulEngine(t *testing.T) {
 
 // An engine that is set up as it comes has no rotation of logs.
 func TestPlainEngine(t *testing.T) {
-	if _, ok := found(t, dockertest.Private(t))["daemon-log-rotation-missing"]; !ok {
+	if _, ok := ofHost(t, dockertest.Private(t))["daemon-log-rotation-missing"]; !ok {
 		t.Error("no rotation of logs, and nobody says so")
 	}
 }
