@@ -26,9 +26,10 @@ const (
 // ui is what everything that draws needs.
 type ui struct {
 	tongue
-	theme theme
-	dark  bool
-	now   func() time.Time
+	theme  theme
+	dark   bool
+	height int // of the screen
+	now    func() time.Time
 }
 
 // Model is the only tea.Model of the program.
@@ -144,7 +145,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 func (m *Model) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
-		m.size = image.Pt(msg.Width, msg.Height)
+		m.size, m.height = image.Pt(msg.Width, msg.Height), msg.Height
 		m.resize()
 	case tea.BackgroundColorMsg:
 		m.setDark(msg.IsDark())

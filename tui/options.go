@@ -44,6 +44,8 @@ type Options struct {
 	// the key.
 	Rescan func()
 
+	Layers LayerReader // of images; nil disables the key
+
 	History *History // what is remembered; nil: nothing
 
 	ReadOnly bool   // show, never change

@@ -68,6 +68,15 @@ func (s step) evidence() checks.Evidence {
 	return checks.Evidence{Source: fmt.Sprintf("history, step %d", s.number), Detail: shorten(secret.Redact(s.all), 160)}
 }
 
+// Step returns the step of the history at index n, the oldest being 0, with
+// secrets masked; "" when there is none.
+func (i *Image) Step(n int) string {
+	if n < 0 || n >= len(i.History) {
+		return ""
+	}
+	return parseStep(n+1, i.History[len(i.History)-1-n].CreatedBy).evidence().Detail
+}
+
 // commands returns the simple commands of a shell script as words. It knows
 // quotes and what separates commands, and no more: what it gets wrong is not
 // found.

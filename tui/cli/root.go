@@ -85,6 +85,7 @@ func (a *app) screenOptions(ctx context.Context, s *session) tui.Options {
 		Profile:  a.config.policy("").Profile,
 		Repolicy: func(p checks.Profile) { s.inventory.Judge(ctx, a.config.policy(p)) },
 		Rescan:   s.inventory.Refresh,
+		Layers:   s.inventory,
 		ReadOnly: a.readOnly,
 		History:  a.screenHistory(s),
 		Demo:     a.demo,
