@@ -15,6 +15,7 @@ import (
 	"plimsoll/assets"
 	"plimsoll/checks"
 	"plimsoll/checks/inventory"
+	"plimsoll/fixes"
 	"plimsoll/fixes/fixer"
 )
 
@@ -45,6 +46,10 @@ type Options struct {
 	Rescan func()
 
 	Layers LayerReader // of images; nil disables the key
+
+	// Advisories downloads those that images have asked for, and looks them up
+	// anew; nil disables the key.
+	Advisories func(context.Context, func(fixes.Progress)) error
 
 	History *History // what is remembered; nil: nothing
 

@@ -25,8 +25,9 @@ type Image struct {
 	FilesErr error
 
 	// Known are the known vulnerabilities of the packages in Files; nil when
-	// nobody looked.
-	Known *vulnerability.Result
+	// nobody looked, and KnownErr what could not be looked up.
+	Known    *vulnerability.Result
+	KnownErr error
 
 	Arch  string // of the engine, as in GOARCH: "amd64"; "" when not known
 	Use   *Use   // what containers make of it; nil when not known
@@ -65,6 +66,9 @@ func (i *Image) Incomplete() error {
 	err := i.FilesErr
 	if err == nil {
 		err = i.Files.Err()
+	}
+	if err == nil && i.KnownErr != nil {
+		return &checks.Problem{What: checks.Msg("the packages of %s were not all looked up (%s)", i.Ref().Name, i.KnownErr.Error()), Err: i.KnownErr}
 	}
 	if err == nil {
 		return nil

@@ -55,8 +55,7 @@ func (v *Inventory) completeImages(ctx context.Context, c *client.Client, items 
 			whole.Builds = buildsOf(i, builders)
 		}
 		if v.readsLayers(i, s, use) {
-			files, err := v.options.Cache.Summary(ctx, i.Inspect.ID, layers.Options{DiffIDs: i.Inspect.RootFS.Layers}, v.saved(c, i, func(int) {}))
-			whole = *whole.WithFiles(files, err)
+			whole = *v.scan(ctx, i, v.saved(c, i, func(int) {})).of(&whole)
 		}
 		items[n] = v.judged(checks.Subject(&whole))
 	}

@@ -22,6 +22,7 @@ import (
 	"plimsoll/checks/image"
 	"plimsoll/checks/image/layers"
 	"plimsoll/checks/suppress"
+	"plimsoll/checks/vulnerability"
 )
 
 // Options say what an inventory is of.
@@ -37,6 +38,8 @@ type Options struct {
 	Keys   string       // file that remembers since when keys of swarms are the same; "": none
 	Layers layers.Mode  // whose layers are read without being asked for
 	Cache  layers.Cache // of what layers hold
+
+	Advisories *vulnerability.Store // nil: nothing is looked up
 }
 
 // An Inventory knows everything there is to check. Its methods may be called

@@ -11,6 +11,7 @@ import (
 	"plimsoll/checks"
 	"plimsoll/checks/image"
 	"plimsoll/checks/image/layers"
+	"plimsoll/checks/vulnerability"
 )
 
 // Layers are read one image at a time, in the background, once everything else
@@ -25,9 +26,14 @@ type scans struct {
 }
 
 type scanned struct {
-	files *layers.Summary
-	err   error
+	files    *layers.Summary
+	err      error
+	known    *vulnerability.Result // of what files hold; nil when nobody looked
+	knownErr error
 }
+
+// An opener opens the archive of an image.
+type opener = func(context.Context) (io.ReadCloser, error)
 
 func newScans() scans { return scans{done: map[string]scanned{}} }
 
@@ -43,7 +49,7 @@ func (w *world) withFiles(item Item) Item {
 	}
 	switch s, known := w.scans.done[i.Inspect.ID]; {
 	case known:
-		item.Subject = i.WithFiles(s.files, s.err)
+		item.Subject = s.of(i)
 		item.Report = w.v.judge(item.Subject)
 		item.Status.Layers.State = LayersRead
 		if s.err != nil {
@@ -74,11 +80,11 @@ func (w *world) scanNext(ctx context.Context) {
 	w.put(item)
 	go w.v.guard(ctx, func() {
 		limited, stop := context.WithTimeout(ctx, longestScan)
-		files, err := w.v.options.Cache.Summary(limited, id, layers.Options{DiffIDs: i.Inspect.RootFS.Layers}, w.v.saved(c, i, func(percent int) {
+		s := w.v.scan(limited, i, w.v.saved(c, i, func(percent int) {
 			w.v.post(ctx, func(w *world) { w.scanning(id, percent) })
 		}))
 		stop()
-		w.v.post(ctx, func(w *world) { w.scanned(id, scanned{files, err}) })
+		w.v.post(ctx, func(w *world) { w.scanned(id, s) })
 	})
 }
 
@@ -143,7 +149,7 @@ func (w *world) scanned(id string, s scanned) {
 
 // saved returns what opens the archive of an image, and tells in percent how
 // much of it was read.
-func (v *Inventory) saved(c *client.Client, i *image.Image, progress func(percent int)) func(context.Context) (io.ReadCloser, error) {
+func (v *Inventory) saved(c *client.Client, i *image.Image, progress func(percent int)) opener {
 	return func(ctx context.Context) (io.ReadCloser, error) {
 		archive, err := c.ImageSave(ctx, []string{i.Inspect.ID})
 		if err != nil {
@@ -200,9 +206,11 @@ func (v *Inventory) Contents(ctx context.Context, i *image.Image) (*layers.Conte
 	if err != nil {
 		return nil, err
 	}
+	s := scanned{files: contents.Summary()}
+	s.known, s.knownErr = v.lookUp(s.files)
 	v.post(ctx, func(w *world) {
 		if _, done := w.scans.done[i.Inspect.ID]; !done {
-			w.scanned(i.Inspect.ID, scanned{contents.Summary(), nil})
+			w.scanned(i.Inspect.ID, s)
 		}
 	})
 	return contents, nil

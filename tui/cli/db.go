@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,8 +11,10 @@ import (
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
+	"plimsoll/checks"
 	"plimsoll/checks/terminal"
 	"plimsoll/checks/vulnerability"
+	"plimsoll/fixes"
 )
 
 func (a *app) databaseCommand() *cobra.Command {
@@ -130,6 +133,39 @@ func (a *app) databaseImport() *cobra.Command {
 			}
 			return nil
 		},
+	}
+}
+
+// advisories returns what the screen downloads advisories by.
+func (a *app) advisories(s *session) func(context.Context, func(fixes.Progress)) error {
+	store := s.advisories
+	if store == nil {
+		return nil
+	}
+	return func(ctx context.Context, progress func(fixes.Progress)) error {
+		names, err := store.Wanted()
+		if err == nil && len(names) == 0 {
+			err = errors.New(a.T("no image has asked for advisories yet: read the layers of one first"))
+		}
+		if err != nil {
+			return err
+		}
+		var failed []error
+		for _, u := range store.Update(ctx, vulnerability.Public, names, func(step vulnerability.Step) {
+			msg := checks.Msg("downloading %s", step.Name)
+			if step.Indexing {
+				msg = checks.Msg("indexing %s", step.Name)
+			}
+			ratio := -1.0
+			if step.Total > 0 {
+				ratio = float64(step.Done) / float64(step.Total)
+			}
+			progress(fixes.Progress{Message: msg.Clean(), Ratio: ratio})
+		}) {
+			failed = append(failed, u.Err)
+		}
+		s.inventory.LookUp(ctx)
+		return errors.Join(failed...)
 	}
 }
 

@@ -84,12 +84,16 @@ func (a *app) screenOptions(ctx context.Context, s *session) tui.Options {
 		Language: a.language,
 		Profile:  a.config.policy("").Profile,
 		Repolicy: func(p checks.Profile) { s.inventory.Judge(ctx, a.config.policy(p)) },
-		Rescan:   s.inventory.Refresh,
-		Layers:   s.inventory,
-		ReadOnly: a.readOnly,
-		History:  a.screenHistory(s),
-		Demo:     a.demo,
-		DemoHint: "plimsoll --demo",
+		Rescan: func() {
+			s.inventory.Refresh()
+			s.inventory.LookUp(ctx)
+		},
+		Layers:     s.inventory,
+		Advisories: a.advisories(s),
+		ReadOnly:   a.readOnly,
+		History:    a.screenHistory(s),
+		Demo:       a.demo,
+		DemoHint:   "plimsoll --demo",
 	}
 	if s.prover != nil && !a.demo && !a.readOnly {
 		o.Prover = s.prover

@@ -17,6 +17,7 @@ import (
 	"plimsoll/checks/engine"
 	"plimsoll/checks/image/layers"
 	"plimsoll/checks/inventory"
+	"plimsoll/checks/vulnerability"
 	"plimsoll/fixes/container"
 	"plimsoll/fixes/dockerfile"
 	"plimsoll/fixes/fixer"
@@ -26,14 +27,15 @@ import (
 
 // A session is the world that one command works on.
 type session struct {
-	inventory *inventory.Inventory
-	fixer     *fixer.Dispatcher
-	prover    *proof.Prover                         // nil without an engine
-	demo      string                                // folder of the demo's files, "" without it
-	root      string                                // absolute; what the screen is of, "" without files
-	state     string                                // folder of the ledger and the history
-	engineID  func(context.Context) (string, error) // of the engine that is connected
-	closers   []func() error
+	inventory  *inventory.Inventory
+	advisories *vulnerability.Store // nil when there is no place to keep any
+	fixer      *fixer.Dispatcher
+	prover     *proof.Prover                         // nil without an engine
+	demo       string                                // folder of the demo's files, "" without it
+	root       string                                // absolute; what the screen is of, "" without files
+	state      string                                // folder of the ledger and the history
+	engineID   func(context.Context) (string, error) // of the engine that is connected
+	closers    []func() error
 }
 
 func (s *session) close() {
@@ -64,6 +66,9 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 		return nil, err
 	}
 	o := inventory.Options{Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo, Layers: mode, Cache: layers.UserCache()}
+	if o.Advisories, err = vulnerability.UserStore(); err != nil {
+		o.Advisories = nil // there is no place to keep any
+	}
 	state, secrets := "", ""
 	if a.demo {
 		if s.demo, err = a.startDemo(s); err != nil {
@@ -72,7 +77,7 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 		}
 		o.Roots = []string{filepath.Join(s.demo, "project")}
 		state, secrets = filepath.Join(s.demo, "state"), filepath.Join(s.demo, "secrets")
-		o.Cache = layers.NewCache(s.demo)
+		o.Cache, o.Advisories = layers.NewCache(s.demo), vulnerability.NewStore(s.demo)
 		s.demo, o.From = o.Roots[0], o.Roots[0]
 	}
 	target, err := engine.Resolve(a.host)
@@ -91,6 +96,7 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 			return nil, err
 		}
 	}
+	s.advisories = o.Advisories
 	s.inventory = inventory.New(o)
 	if s.fixer, err = a.newFixer(s, o.Target, policy, state, secrets); err != nil {
 		s.close()

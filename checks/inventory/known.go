@@ -1,0 +1,65 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"maps"
+
+	"plimsoll/checks"
+	"plimsoll/checks/image"
+	"plimsoll/checks/image/layers"
+	"plimsoll/checks/vulnerability"
+)
+
+// lookUp compares what an image holds with the advisories on this machine;
+// nil when there is nothing to compare.
+func (v *Inventory) lookUp(files *layers.Summary) (*vulnerability.Result, error) {
+	if v.options.Advisories == nil || files == nil || files.Installed == nil {
+		return nil, nil
+	}
+	known, err := v.options.Advisories.Match(files.Installed)
+	for _, trouble := range files.Installed.Trouble {
+		err = errors.Join(err, errors.New(trouble))
+	}
+	return known, err
+}
+
+// scan reads the layers of an image, from the cache or from the engine, and
+// looks up what they hold.
+func (v *Inventory) scan(ctx context.Context, i *image.Image, open opener) scanned {
+	files, err := v.options.Cache.Summary(ctx, i.Inspect.ID, layers.Options{DiffIDs: i.Inspect.RootFS.Layers}, open)
+	s := scanned{files: files, err: err}
+	s.known, s.knownErr = v.lookUp(files)
+	return s
+}
+
+// of returns i with what the scan brought.
+func (s scanned) of(i *image.Image) *image.Image {
+	with := i.WithFiles(s.files, s.err)
+	with.Known, with.KnownErr = s.known, s.knownErr
+	return with
+}
+
+// LookUp compares all images whose layers were read with the advisories as they
+// are now, without reading them again.
+func (v *Inventory) LookUp(ctx context.Context) {
+	v.post(ctx, func(w *world) { w.lookAgain(ctx) })
+}
+
+func (w *world) lookAgain(ctx context.Context) {
+	done := maps.Clone(w.scans.done)
+	go w.v.guard(ctx, func() {
+		for id, s := range done {
+			if s.files == nil {
+				continue
+			}
+			s.known, s.knownErr = w.v.lookUp(s.files)
+			w.v.post(ctx, func(w *world) {
+				if item, there := w.items[identity{checks.Image, id}]; there && w.scans.done[id].files == s.files {
+					w.scans.done[id] = s
+					w.put(w.withFiles(item))
+				}
+			})
+		}
+	})
+}

@@ -1,0 +1,267 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"plimsoll/checks"
+	"plimsoll/checks/image"
+	"plimsoll/checks/vulnerability"
+)
+
+// A vulnerabilityPage lists the known vulnerabilities of an image, and what is
+// not known of it. It follows what changes while it is open.
+type vulnerabilityPage struct {
+	window
+	m      *Model
+	ref    checks.Ref // of the image
+	cursor int
+	moved  bool // the cursor did, so that its row comes into sight
+
+	drawn    []string // for drawnFor
+	drawnFor vulnerabilityView
+}
+
+// A vulnerabilityView is everything that the lines depend on.
+type vulnerabilityView struct {
+	known         *vulnerability.Result
+	cursor, width int
+	dark          bool
+	language      string
+}
+
+// whyNoVulnerabilities says why there is no page.
+func (m *Model) whyNoVulnerabilities() checks.Message {
+	if _, ok := m.selectedImage(); !ok {
+		return checks.Msg("select an image first")
+	}
+	return checks.Message{}
+}
+
+// selectedImage returns the image that is selected, by itself or by a finding.
+func (m *Model) selectedImage() (*image.Image, bool) {
+	ref := m.wanted
+	if r, ok := m.findings.current(); ok && r.subject != nil {
+		ref = r.subject.Ref
+	}
+	return m.imageOf(ref)
+}
+
+func (m *Model) imageOf(ref checks.Ref) (*image.Image, bool) {
+	s, ok := m.world.subjects[identity{ref.Kind, ref.ID}]
+	if !ok {
+		return nil, false
+	}
+	i, ok := s.Subject.(*image.Image)
+	return i, ok
+}
+
+func (m *Model) openVulnerabilities() {
+	if i, ok := m.selectedImage(); ok {
+		m.show(&vulnerabilityPage{m: m, ref: i.Ref(), moved: true})
+	}
+}
+
+// known returns what is known of the image now.
+func (d *vulnerabilityPage) known() *vulnerability.Result {
+	if i, ok := d.m.imageOf(d.ref); ok {
+		return i.Known
+	}
+	return nil
+}
+
+func (d *vulnerabilityPage) to(row int) {
+	n := 0
+	if known := d.known(); known != nil {
+		n = len(known.Vulnerabilities)
+	}
+	d.cursor, d.moved = max(0, min(row, n-1)), true
+}
+
+// key implements dialog.
+func (d *vulnerabilityPage) key(u *ui, k tea.KeyPressMsg) action {
+	switch k.String() {
+	case "esc", "q", "V":
+		return closeDialog{}
+	case "up", "k":
+		d.to(d.cursor - 1)
+	case "down", "j":
+		d.to(d.cursor + 1)
+	case "home", "g":
+		d.to(0)
+	case "end", "G":
+		d.to(1 << 30)
+	case "pgdown", "space":
+		d.to(d.cursor + max(1, d.h-2))
+	case "pgup":
+		d.to(d.cursor - max(1, d.h-2))
+	case "y":
+		if v, ok := d.current(); ok {
+			return copyText(u, []string{v.ID})
+		}
+	case "d":
+		if d.m.o.Advisories == nil {
+			return say{u.T("advisories are downloaded by plimsoll db update"), true}
+		}
+		w, cmd := newWork(u, d.m.crew, checks.Msg("Download advisories"), d.m.o.Advisories)
+		return actions{openDialog{w}, cmd}
+	}
+	return nil
+}
+
+func (d *vulnerabilityPage) current() (*vulnerability.Vulnerability, bool) {
+	if known := d.known(); known != nil && d.cursor < len(known.Vulnerabilities) {
+		return &known.Vulnerabilities[d.cursor], true
+	}
+	return nil, false
+}
+
+// draw implements dialog.
+func (d *vulnerabilityPage) draw(u *ui, width int) sheet {
+	known := d.known()
+	view := vulnerabilityView{known, d.cursor, width, u.dark, string(u.language)}
+	if view != d.drawnFor || d.drawn == nil || d.moved {
+		d.drawn, d.drawnFor = d.lines(u, width, known), view
+	}
+	_, some := d.current()
+	return sheet{title: u.T("Known vulnerabilities of %s", plain(d.ref.Name)), lines: d.drawn, window: &d.window, buttons: []button{
+		{key: "d", label: u.T("download advisories"), off: d.m.o.Advisories == nil},
+		{key: "y", label: u.T("copy the id"), off: !some},
+		{key: "esc", label: u.T("close")},
+	}}
+}
+
+func (d *vulnerabilityPage) lines(u *ui, width int, known *vulnerability.Result) []string {
+	p := newPrinter(u, width)
+	t := &u.theme
+	if known == nil {
+		p.text("", u.T("The layers of this image were not read yet, or there is no place to keep advisories."))
+		d.moved = false
+		return p.lines
+	}
+	d.drawSummary(p, known)
+	first, last := 0, 0
+	for i := range known.Vulnerabilities {
+		v := &known.Vulnerabilities[i]
+		if i == d.cursor {
+			first = len(p.lines)
+		}
+		d.drawRow(p, v, i == d.cursor)
+		if i == d.cursor {
+			d.drawDetail(p, v)
+			last = len(p.lines) - 1
+		}
+	}
+	if len(known.Vulnerabilities) == 0 && known.Packages > 0 {
+		p.hanging("", t.good, "✓ ", u.T("No advisory speaks of any of the %d packages that were looked up.", known.Packages))
+	}
+	if d.moved && d.h > 0 {
+		d.n, d.moved = len(p.lines), false
+		d.reveal(last)
+		d.reveal(first)
+	}
+	return p.lines
+}
+
+// drawSummary draws how many there are, how old the knowledge is, and what is
+// not known.
+func (d *vulnerabilityPage) drawSummary(p *printer, known *vulnerability.Result) {
+	t := &p.theme
+	count := map[checks.Severity]int{}
+	for i := range known.Vulnerabilities {
+		count[known.Vulnerabilities[i].Severity]++
+	}
+	l := newLine(p.width, "")
+	for _, s := range checks.Severities {
+		if count[s] > 0 {
+			l.add(t.severity[s], fmt.Sprintf("%s%s %d %s  ", symbols[s], p.letter(s), count[s], p.format(s.String())))
+		}
+	}
+	if count[0] > 0 {
+		l.add(t.dim, p.T("%d not rated", count[0])+"  ")
+	}
+	l.add(t.dim, p.T("of %d packages", known.Packages))
+	p.lines = append(p.lines, l.end())
+	var sources []string
+	for _, s := range known.Sources {
+		sources = append(sources, s.Name+" "+s.Published.Local().Format(time.DateOnly))
+	}
+	if len(sources) > 0 {
+		p.hanging(t.dim, t.dim, "", p.T("advisories as of: %s", plain(strings.Join(sources, ", "))))
+	}
+	for _, n := range known.NoData {
+		p.hanging("", t.warn, "? ", d.noData(p, n))
+	}
+	p.blank()
+}
+
+func (d *vulnerabilityPage) noData(p *printer, n vulnerability.NoData) string {
+	what := plain(n.What)
+	switch n.Reason {
+	case vulnerability.NotDownloaded:
+		return p.T("nothing is known of %d packages: the advisories for %s are not on this machine", n.Packages, what)
+	case vulnerability.UnknownSystem:
+		return p.T("nothing is known of %d packages: the image does not say which distribution it is", n.Packages)
+	}
+	return p.T("nothing is known of %d packages: there are no advisories for %s", n.Packages, what)
+}
+
+// drawRow draws one vulnerability.
+func (d *vulnerabilityPage) drawRow(p *printer, v *vulnerability.Vulnerability, selected bool) {
+	t := &p.theme
+	base, mark := ink(""), " "
+	if selected {
+		base, mark = t.selected, "▌"
+	}
+	l := newLine(p.width, base)
+	l.add(t.accent, mark)
+	if v.Severity > 0 {
+		l.add(t.severity[v.Severity], symbols[v.Severity]+p.letter(v.Severity)+" ")
+	} else {
+		l.add(t.dim, "?  ")
+	}
+	l.add("", fit(plain(v.ID), 20)+" ")
+	l.add(t.strong, plain(v.Package.Name)+" ")
+	l.add(t.dim, plain(v.Package.Version))
+	if v.Fixed != "" {
+		l.add(t.good, " → "+plain(v.Fixed))
+	}
+	switch {
+	case !v.Exploited.IsZero():
+		l.add(t.bad, "  "+p.T("exploited"))
+	case v.Probability >= 0.01:
+		l.add(t.warn, fmt.Sprintf("  EPSS %.0f %%", 100*v.Probability))
+	case v.Minor:
+		l.add(t.dim, "  "+p.T("minor"))
+	}
+	p.lines = append(p.lines, l.end())
+}
+
+// drawDetail draws what is below the row under the cursor.
+func (d *vulnerabilityPage) drawDetail(p *printer, v *vulnerability.Vulnerability) {
+	t := &p.theme
+	inner := newPrinter(p.ui, p.width-3)
+	if v.Summary != "" {
+		inner.text("", plain(v.Summary))
+	}
+	if v.Score > 0 {
+		inner.text(t.dim, fmt.Sprintf("CVSS %.1f", v.Score))
+	}
+	if !v.Exploited.IsZero() {
+		inner.text(t.bad, p.T("known to be exploited since %s", v.Exploited.Format(time.DateOnly)))
+	}
+	if v.Fixed == "" {
+		inner.text(t.dim, p.T("There is no repaired version yet."))
+	}
+	inner.text(t.dim, p.T("/%s, layer %d", plain(v.Package.Path), v.Package.Layer+1))
+	if aliases := slices.DeleteFunc(slices.Clone(v.Aliases), func(id string) bool { return id == v.ID }); len(aliases) > 0 {
+		inner.text(t.dim, plain(strings.Join(aliases, ", ")))
+	}
+	for _, s := range inner.lines {
+		p.lines = append(p.lines, "   "+s)
+	}
+}
