@@ -129,6 +129,7 @@ func fixture() inventory.Update {
 	img := &image.Image{Now: noon}
 	img.Inspect.ID = "sha256:dddd"
 	img.Inspect.RepoTags = []string{"shop/web:1.4"}
+	img.Known = knownVulnerabilities()
 	old := found(ruleOldImage, img.Ref(), 0, "", "%s was built %d days ago", "shop/web:1.4", 400)
 	items = append(items, inventory.Item{Ref: img.Ref(), Subject: img, Status: inventory.Status{Size: 123456789},
 		Report: checks.Report{Subject: img.Ref(), Findings: []checks.Finding{old}}})
