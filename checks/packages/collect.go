@@ -126,7 +126,10 @@ func languageKind(name string) *kind {
 }
 
 // A Collector gathers what the files of one layer say about packages.
-type Collector struct{ files []File }
+type Collector struct {
+	files []File
+	kept  []byte // of a program, used again for the next
+}
 
 // Content returns where the content of the regular file at name goes, nil when
 // it says nothing about packages. The writer is used by one goroutine, and has
@@ -136,7 +139,7 @@ func (c *Collector) Content(name string, executable bool, size int64) io.WriteCl
 		return &whole{kind: k, file: &File{Path: name}, done: c.add}
 	}
 	if executable && size > 4<<10 {
-		return &program{file: &File{Path: name}, done: c.add}
+		return &program{file: &File{Path: name}, done: c.add, kept: c.kept, give: func(kept []byte) { c.kept = kept }}
 	}
 	return nil
 }

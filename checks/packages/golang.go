@@ -31,16 +31,19 @@ type goProgram struct {
 func (g *goProgram) Write(b []byte) (int, error) {
 	for rest := b; len(rest) > 0 && !g.done; {
 		if g.info == nil {
-			g.tail = append(g.tail, rest...)
-			rest = nil
-			at := bytes.Index(g.tail, goMarker)
-			if at < 0 {
-				keep := min(len(g.tail), len(goMarker)-1)
-				g.tail = append(g.tail[:0], g.tail[len(g.tail)-keep:]...)
+			edge := append(g.tail, rest[:min(len(rest), len(goMarker)-1)]...)
+			if at := bytes.Index(edge, goMarker); at >= 0 {
+				g.info = append(bytes.Clone(edge[at:len(g.tail)]), rest...)
+			} else if at := bytes.Index(rest, goMarker); at >= 0 {
+				g.info = bytes.Clone(rest[at:])
+			} else {
+				if len(rest) >= len(goMarker) {
+					edge = rest
+				}
+				g.tail = append(g.tail[:0], edge[len(edge)-min(len(edge), len(goMarker)-1):]...)
 				break
 			}
-			g.info = bytes.Clone(g.tail[at:])
-			g.tail = nil
+			g.tail, rest = nil, nil
 		} else {
 			g.info = append(g.info, rest...)
 			rest = nil

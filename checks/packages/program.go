@@ -27,6 +27,7 @@ type program struct {
 	other  bool // PE or Mach-O, or a script: Go only, or nothing
 	golang goProgram
 	kept   []byte
+	give   func([]byte) // takes kept back, for the next program
 }
 
 func (p *program) Write(b []byte) (int, error) {
@@ -51,7 +52,7 @@ func (p *program) Close() error {
 	if len(p.file.Packages) == 0 && bytes.Contains(p.kept, []byte(rustSection)) {
 		p.file.Packages = readRust(p.kept)
 	}
-	p.kept = nil
+	p.give(p.kept[:0])
 	p.done(p.file)
 	return nil
 }

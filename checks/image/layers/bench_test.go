@@ -3,6 +3,8 @@ package layers
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -91,4 +93,20 @@ func BenchmarkRead(b *testing.B) {
 	}
 	b.ReportMetric(float64(ours)/float64(alone), "ratio")
 	b.ReportMetric(float64(cached.Milliseconds())/float64(b.N), "cached-ms")
+}
+
+// walk goes through an archive and the layers in it.
+func walk(b *testing.B, r io.Reader) (n int) {
+	for t := tar.NewReader(r); ; n++ {
+		h, err := t.Next()
+		if errors.Is(err, io.EOF) {
+			return n
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		if h.Typeflag == tar.TypeReg && len(h.Name) > 9 && h.Name[len(h.Name)-9:] == "layer.tar" {
+			n += walk(b, t)
+		}
+	}
 }
