@@ -16,6 +16,8 @@ func (m *Model) whyNoChange() checks.Message {
 	switch {
 	case m.o.ReadOnly:
 		return checks.Msg("read-only: plimsoll was started to show, not to change")
+	case m.turning:
+		return checks.Msg("plimsoll is turning to another engine")
 	case m.crew.fixer == nil:
 		return checks.Msg("fixing is not available here")
 	}
@@ -189,6 +191,8 @@ func (m *Model) answer(msg tea.Msg) tea.Cmd {
 			return nil
 		}
 		return m.perform(copyText(&m.ui, msg.plan.Commands()))
+	case turned:
+		return m.hasTurned(msg)
 	case lastChange:
 		switch {
 		case msg.err != nil:

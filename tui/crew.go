@@ -17,6 +17,7 @@ type crew struct {
 	// has to be kept here.
 	ctx    context.Context
 	fixer  fixer.Fixer
+	lock   lock           // of a remote engine
 	prover Prover         // nil where nothing can be built
 	jobs   sync.WaitGroup // changes under way; Run waits for them
 }

@@ -164,8 +164,7 @@ func (d *fixDialog) key(u *ui, k tea.KeyPressMsg) action {
 		}
 	case done:
 		if name == "u" && d.receipt != nil {
-			undo, cmd := newWork(u, d.crew, checks.Msg("Undo"), undoing(d.crew, d.receipt.Entry))
-			return actions{replaceWith{undo}, cmd}
+			return d.crew.begin(u, d.subject.Ref().Kind, checks.Msg("Undo"), undoing(d.crew, d.receipt.Entry))
 		}
 		fallthrough
 	case failed:
@@ -205,16 +204,19 @@ func (d *fixDialog) previewKey(u *ui, k tea.KeyPressMsg) action {
 		if d.proof.proof() != nil {
 			return openDialog{d.proof}
 		}
-		var cmd tea.Cmd
-		d.proof, cmd = newProof(u, d.crew, d.subject.(*dockerfile.File), d.plan)
-		return actions{openDialog{d.proof}, cmd}
+		// It leaves nothing behind, but it takes the time and the disk of the engine.
+		return d.crew.unlocked(u, checks.Image, func(u *ui) action {
+			var cmd tea.Cmd
+			d.proof, cmd = newProof(u, d.crew, d.subject.(*dockerfile.File), d.plan)
+			return actions{openDialog{d.proof}, cmd}
+		})
 	case "y":
 		return copyText(u, d.plan.Commands())
 	case "enter":
 		if reason := d.whyNotApply(u); reason != "" {
 			return say{reason, true}
 		}
-		return d.apply(u)
+		return d.crew.unlocked(u, d.subject.Ref().Kind, d.apply)
 	default:
 		d.scrollKey(name)
 	}

@@ -114,17 +114,29 @@ func (m *Model) engineText() (string, ink) {
 		if e.Remote {
 			parts = append(parts, m.T("remote"))
 		}
+		if m.crew.lock.holds(checks.Container) != "" && !m.o.ReadOnly {
+			parts = append(parts, m.T("changes locked"))
+		}
 		text := strings.TrimPrefix(strings.Join(parts, " · "), " · ")
 		if !m.world.complete {
 			text += " · " + m.T("reading …")
 		}
 		return text, m.theme.dim
 	case inventory.Lost:
-		return m.T("connection lost") + m.retry(), m.theme.bad
+		return m.T("connection lost") + m.retry() + m.meant(), m.theme.bad
 	case inventory.Absent:
-		return m.T("no Docker Engine") + m.retry(), m.theme.warn
+		return m.T("no Docker Engine") + m.retry() + m.meant(), m.theme.warn
 	}
-	return m.T("connecting …"), m.theme.dim
+	return m.T("connecting …") + m.meant(), m.theme.dim
+}
+
+// meant names the engine that does not answer.
+func (m *Model) meant() string {
+	e := m.world.engine
+	if title := engineTitle(e.Context, e.Endpoint); title != "" {
+		return " · " + plain(title)
+	}
+	return ""
 }
 
 // retry says when the next attempt is made.

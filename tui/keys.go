@@ -68,6 +68,7 @@ func bindings() []binding {
 		{group: groupOther, keys: []string{"N"}, show: "N", does: checks.Msg("what has appeared, was fixed, came back"), why: (*Model).whyNoHistory, do: still(func(m *Model) { m.show(newJournalPage(m)) })},
 		{group: groupOther, keys: []string{"x"}, show: "x", does: checks.Msg("layers and files of an image"), why: (*Model).whyNoExplorer, do: (*Model).explore},
 		{group: groupOther, keys: []string{"S"}, show: "S", does: checks.Msg("how the posture is computed"), do: still(func(m *Model) { m.show(newScorePage(m)) })},
+		{group: groupOther, keys: []string{"E"}, show: "E", does: checks.Msg("engines: how all stand, turn to another"), why: (*Model).whyNoEngines, do: (*Model).openEngines},
 		{group: groupOther, keys: []string{"r"}, show: "r", does: checks.Msg("read everything again"), why: (*Model).whyNoRescan, do: (*Model).rescan},
 		{group: groupOther, keys: []string{"L"}, show: "L", does: checks.Msg("Deutsch"), do: still((*Model).switchLanguage)},
 		{group: groupOther, keys: []string{":", "ctrl+p"}, show: ": ^P", does: checks.Msg("find a command"), do: still((*Model).openPalette)},

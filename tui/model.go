@@ -60,6 +60,7 @@ type Model struct {
 	status  status
 	dialogs []dialog
 	offered map[string]bool // interrupted entries that were offered already
+	turning bool            // to another engine
 	ticking bool            // a tick is on its way
 }
 
@@ -184,8 +185,13 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 
 func (m *Model) updated(u inventory.Update) tea.Cmd {
 	arrived := m.world.engine.Phase != inventory.Connected && u.Engine.Phase == inventory.Connected
+	other := m.world.engine.Endpoint != u.Engine.Endpoint || m.world.engine.Context != u.Engine.Context
 	m.world.apply(u)
+	m.lock()
 	m.version++
+	if other {
+		u.Removed = nil // they are out of sight, not gone
+	}
 	cmds := []tea.Cmd{m.next(), m.remember(u)}
 	m.refreshSubjects()
 	if arrived {

@@ -53,6 +53,9 @@ type Options struct {
 
 	History *History // what is remembered; nil: nothing
 
+	// Engines are those that can be turned to; nil disables the key.
+	Engines Engines
+
 	ReadOnly bool   // show, never change
 	Demo     bool   // the world is made up
 	DemoHint string // command that opens the demo: "plimsoll --demo"

@@ -27,11 +27,9 @@ func (d *recovery) key(u *ui, k tea.KeyPressMsg) action {
 	}
 	switch name := k.String(); name {
 	case "f":
-		w, cmd := newWork(u, d.crew, checks.Msg("Finish"), recovering(d.crew, d.entry.ID, true))
-		return actions{replaceWith{w}, cmd}
+		return d.crew.begin(u, d.entry.Subject.Kind, checks.Msg("Finish"), recovering(d.crew, d.entry.ID, true))
 	case "t":
-		w, cmd := newWork(u, d.crew, checks.Msg("Take back"), recovering(d.crew, d.entry.ID, false))
-		return actions{replaceWith{w}, cmd}
+		return d.crew.begin(u, d.entry.Subject.Kind, checks.Msg("Take back"), recovering(d.crew, d.entry.ID, false))
 	case "esc", "q":
 		return actions{closeDialog{}, say{u.T("left unfinished; U shows it again"), true}}
 	default:
@@ -70,8 +68,7 @@ func (d *undoQuestion) key(u *ui, k tea.KeyPressMsg) action {
 	}
 	switch name := k.String(); name {
 	case "enter", "u":
-		w, cmd := newWork(u, d.crew, checks.Msg("Undo"), undoing(d.crew, d.entry.ID))
-		return actions{replaceWith{w}, cmd}
+		return d.crew.begin(u, d.entry.Subject.Kind, checks.Msg("Undo"), undoing(d.crew, d.entry.ID))
 	case "esc", "q", "n":
 		return closeDialog{}
 	default:

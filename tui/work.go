@@ -45,6 +45,15 @@ func newWork(u *ui, c *crew, title checks.Message, w work) (*workDialog, tea.Cmd
 	return &workDialog{title: title, run: run{job: job, started: u.now()}}, cmd
 }
 
+// begin starts w in place of the dialog in front, after the engine was
+// unlocked.
+func (c *crew) begin(u *ui, kind checks.Kind, title checks.Message, w work) action {
+	return c.unlocked(u, kind, func(u *ui) action {
+		d, cmd := newWork(u, c, title, w)
+		return actions{replaceWith{d}, cmd}
+	})
+}
+
 // hear implements listener.
 func (d *workDialog) hear(u *ui, msg tea.Msg) (action, bool) {
 	switch msg := msg.(type) {

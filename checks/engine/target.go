@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -10,16 +11,18 @@ import (
 	"strings"
 
 	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/connhelper"
 	"github.com/docker/cli/cli/context/docker"
-	"github.com/docker/cli/cli/context/store"
 	"github.com/moby/moby/client"
 )
 
 // A Target is an engine that was chosen but not yet reached.
 type Target struct {
-	Host    string // "unix:///var/run/docker.sock", "ssh://me@box", "tcp://…"
-	Context string // name of the CLI context; "" when Host was given directly
-	TLS     bool   // the connection is encrypted and verified by certificates
+	Host       string // "unix:///var/run/docker.sock", "ssh://me@box", "tcp://…"
+	Context    string // name of the CLI context; "" when Host was given directly
+	Unattended bool   // nobody can be asked for a password: such a connection fails instead
+
+	TLS bool // the connection is encrypted and verified by certificates
 
 	endpoint docker.Endpoint
 }
@@ -55,12 +58,7 @@ func Resolve(host string) (Target, error) {
 		}
 		name = file.CurrentContext
 	}
-	if name == "" || name == "default" {
-		t, err := direct(client.DefaultDockerHost)
-		t.Context = "default"
-		return t, err
-	}
-	return named(name)
+	return Context(cmp.Or(name, "default"))
 }
 
 // direct is for a host given by itself; certificates come from the environment
@@ -82,10 +80,7 @@ func direct(host string) (Target, error) {
 }
 
 func named(name string) (Target, error) {
-	contexts := store.New(config.ContextStoreDir(), store.NewConfig(
-		func() any { return &map[string]any{} },
-		store.EndpointTypeGetter(docker.DockerEndpoint, func() any { return &docker.EndpointMeta{} }),
-	))
+	contexts := contexts()
 	meta, err := contexts.GetMetadata(name)
 	if err != nil {
 		return Target{}, fmt.Errorf("docker context %q: %w (docker context ls shows the known ones)", name, err)
@@ -111,6 +106,14 @@ func (t Target) Client() (*client.Client, error) {
 	opts, err := t.endpoint.ClientOpts()
 	if err != nil {
 		return nil, fmt.Errorf("engine %s: %w", t.Host, err)
+	}
+	if t.Unattended && strings.HasPrefix(t.Host, "ssh://") {
+		// Otherwise ssh would ask on the terminal, which the screen has.
+		helper, err := connhelper.GetConnectionHelperWithSSHOpts(t.Host, []string{"-o", "BatchMode=yes"})
+		if err != nil {
+			return nil, fmt.Errorf("engine %s: %w", t.Host, err)
+		}
+		opts = append(opts, client.WithDialContext(helper.Dialer))
 	}
 	c, err := client.New(append(opts, client.WithUserAgent("plimsoll"))...)
 	if err != nil {

@@ -81,6 +81,33 @@ func TestResolveSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestList(t *testing.T) {
+	cliConfig(t, "far", "ssh://me@far.example")
+	t.Setenv("DOCKER_HOST", "tcp://box:2376")
+	broken := filepath.Join(config.ContextStoreDir(), "meta", strings.Repeat("ab", 32))
+	if err := os.MkdirAll(broken, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(broken, "meta.json"), []byte(`{"Name":"broken","Metadata":{},"Endpoints":{}}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	all, err := List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, k := range all {
+		got = append(got, k.Name+" "+k.Title())
+		if (k.Err != nil) != (k.Name == "broken") {
+			t.Errorf("%s: %v", k.Name, k.Err)
+		}
+	}
+	want := "tcp://box:2376 tcp://box:2376, default default, broken , far far"
+	if strings.Join(got, ", ") != want {
+		t.Errorf("listed %q, want %q", strings.Join(got, ", "), want)
+	}
+}
+
 func TestPlain(t *testing.T) {
 	cliConfig(t, "", "unix:///x")
 	for host, want := range map[string]bool{"tcp://box:2375": true, "http://box": true, "ssh://me@box": false, "unix:///x": false} {

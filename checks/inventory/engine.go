@@ -28,7 +28,7 @@ func (v *Inventory) followEngine(ctx context.Context, x *images) {
 			return
 		}
 		pause := wait.next()
-		problem := v.options.Target.Explain(err)
+		problem := v.target.Load().Explain(err)
 		v.post(ctx, func(w *world) {
 			e := &w.out.engine
 			e.Phase = Absent
@@ -67,7 +67,7 @@ var followed = client.Filters{}.
 func (v *Inventory) session(ctx context.Context, x *images, connected func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c, err := v.options.Target.Client()
+	c, err := v.target.Load().Client()
 	if err != nil {
 		return err
 	}

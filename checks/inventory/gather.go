@@ -144,10 +144,10 @@ func (v *Inventory) connect(ctx context.Context, x *images, wanted bool) (*clien
 	if !wanted {
 		return nil, nil
 	}
-	if v.options.Target == nil {
+	if v.target.Load() == nil {
 		return nil, v.options.Absent
 	}
-	c, err := v.options.Target.Client()
+	c, err := v.target.Load().Client()
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (v *Inventory) connect(ctx context.Context, x *images, wanted bool) (*clien
 	defer stop()
 	if _, _, err := x.list(hello, c); err != nil {
 		c.Close()
-		return nil, v.options.Target.Explain(err)
+		return nil, v.target.Load().Explain(err)
 	}
 	return c, nil
 }
@@ -209,7 +209,7 @@ func (v *Inventory) Read(ctx context.Context, ref checks.Ref) (checks.Subject, e
 			defer c.Close()
 		}
 	} else if _, _, err = x.list(ctx, c); err != nil {
-		c, err = nil, v.options.Target.Explain(err)
+		c, err = nil, v.target.Load().Explain(err)
 	}
 	if err != nil && fromEngine(ref.Kind) {
 		return nil, err // a file is read without what the engine knows
@@ -233,4 +233,4 @@ func (v *Inventory) Read(ctx context.Context, ref checks.Ref) (checks.Subject, e
 }
 
 // Target returns the engine that the inventory is of, nil without one.
-func (v *Inventory) Target() *engine.Target { return v.options.Target }
+func (v *Inventory) Target() *engine.Target { return v.target.Load() }

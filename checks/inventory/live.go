@@ -48,8 +48,10 @@ type Inventory struct {
 	options Options
 	policy  atomic.Pointer[checks.Policy]
 	inbox   chan func(*world)
+	target  atomic.Pointer[engine.Target] // nil without an engine
 	client  atomic.Pointer[client.Client] // of the session, nil before the first
 	asked   registry
+	follow  follower
 
 	engineAgain, filesAgain chan struct{} // asks a source to list everything again
 }
@@ -58,6 +60,7 @@ type Inventory struct {
 func New(o Options) *Inventory {
 	v := &Inventory{options: o, inbox: make(chan func(*world)), engineAgain: make(chan struct{}, 1), filesAgain: make(chan struct{}, 1)}
 	v.policy.Store(o.Policy)
+	v.target.Store(o.Target)
 	return v
 }
 
@@ -72,6 +75,7 @@ type world struct {
 	reading map[identity]bool // being read; true: changed again meanwhile
 	images  *images
 
+	era      int                        // counts engines: what was read of an earlier one is history
 	attached map[identity]host.Attached // what each container uses of the host
 	stale    hostParts                  // of the host, since it was read
 	users    map[identity]string        // image of each container, by id
@@ -96,10 +100,12 @@ func (v *Inventory) Watch(ctx context.Context) <-chan Update {
 	w.looks.at = map[identity]time.Time{}
 	w.out.engine = EngineState{Phase: Absent, Demo: v.options.Demo, Err: v.options.Absent}
 	w.out.pending = true
-	w.engineListed, w.filesListed = v.options.Target == nil, len(v.options.Roots) == 0
-	if !w.engineListed {
-		w.out.engine = EngineState{Phase: Connecting, Endpoint: v.options.Target.Host, Context: v.options.Target.Context, Remote: v.options.Target.Remote(), Demo: v.options.Demo}
-		go v.guard(ctx, func() { v.followEngine(ctx, w.images) })
+	v.follow.ctx = ctx
+	t := v.target.Load()
+	w.engineListed, w.filesListed = t == nil, len(v.options.Roots) == 0
+	if t != nil {
+		w.out.engine = v.connecting(t)
+		v.follow.start(ctx, v, w.images)
 	}
 	if !w.filesListed {
 		go v.guard(ctx, func() { v.followFiles(ctx) })
@@ -184,7 +190,8 @@ func (w *world) read(ctx context.Context, slots *semaphore.Weighted) {
 	if len(batch) == 0 {
 		return
 	}
-	r := w.v.reader(w.images)
+	r, era := w.v.reader(w.images), w.era
+	asking := w.v.follow.engine(ctx) // ends with the engine, whose connections would stay otherwise
 	r.facts = w.engine
 	if host.Kind != "" {
 		r.known, r.parts = w.takeStale(host)
@@ -199,14 +206,14 @@ func (w *world) read(ctx context.Context, slots *semaphore.Weighted) {
 			}
 			wait.Go(func() {
 				defer slots.Release(1)
-				w.v.guard(ctx, func() { w.v.readPart(ctx, r, part) })
+				w.v.guard(ctx, func() { w.v.readPart(ctx, asking, r, era, part) })
 			})
 		}
 		wait.Wait()
 	})
 }
 
-func (v *Inventory) readPart(ctx context.Context, r reader, part []checks.Ref) {
+func (v *Inventory) readPart(ctx, asking context.Context, r reader, era int, part []checks.Ref) {
 	type result struct {
 		ref    checks.Ref
 		item   Item
@@ -215,7 +222,7 @@ func (v *Inventory) readPart(ctx context.Context, r reader, part []checks.Ref) {
 	}
 	results := make([]result, len(part))
 	for i, ref := range part {
-		subject, err := r.read(ctx, ref)
+		subject, err := r.read(asking, ref)
 		results[i] = result{ref: ref}
 		switch {
 		case err == nil:
@@ -227,6 +234,9 @@ func (v *Inventory) readPart(ctx context.Context, r reader, part []checks.Ref) {
 		}
 	}
 	v.post(ctx, func(w *world) {
+		if era != w.era {
+			return // all of it has been asked for anew
+		}
 		for _, res := range results {
 			w.builders = w.builders || !fromEngine(res.ref.Kind)
 			again := w.reading[identify(res.ref)]
@@ -283,7 +293,7 @@ func (v *Inventory) reader(x *images) reader {
 		}
 	}
 	r.rules = imageRules(v.policy.Load())
-	if t := v.options.Target; t != nil {
+	if t := v.target.Load(); t != nil {
 		r.endpoint, r.local = t.Host, !t.Remote() && !v.options.Demo
 		if t.Plain() {
 			r.keys = keyRecord{} // keys do not travel where others listen

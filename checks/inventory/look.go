@@ -179,6 +179,13 @@ func (x *registry) ask(ctx context.Context, c *client.Client, ref string) string
 	return x.served[ref]
 }
 
+// forget lets every registry be asked again: another engine may reach others.
+func (x *registry) forget() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.served, x.failed = nil, 0
+}
+
 // known is [registry.ask] without asking.
 func (x *registry) known(ref string) string {
 	x.mu.Lock()
@@ -219,9 +226,9 @@ func (w *world) look(ctx context.Context) {
 		return
 	}
 	w.looks.busy = true
-	r := w.v.reader(w.images)
+	r, asking := w.v.reader(w.images), w.v.follow.engine(ctx)
 	go w.v.guard(ctx, func() {
-		seen := r.look(ctx, next)
+		seen := r.look(asking, next)
 		w.v.post(ctx, func(w *world) { w.looked(seen) })
 	})
 }

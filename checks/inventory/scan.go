@@ -78,13 +78,18 @@ func (w *world) scanNext(ctx context.Context) {
 	w.scans.now = id
 	item.Status.Layers = Layers{State: LayersReading}
 	w.put(item)
+	era, ctx := w.era, w.v.follow.engine(ctx)
 	go w.v.guard(ctx, func() {
 		limited, stop := context.WithTimeout(ctx, longestScan)
 		s := w.v.scan(limited, i, w.v.saved(c, i, func(percent int) {
 			w.v.post(ctx, func(w *world) { w.scanning(id, percent) })
 		}))
 		stop()
-		w.v.post(ctx, func(w *world) { w.scanned(id, s) })
+		w.v.post(ctx, func(w *world) {
+			if era == w.era {
+				w.scanned(id, s)
+			}
+		})
 	})
 }
 
@@ -103,7 +108,7 @@ func (w *world) nextScan() string {
 			return id
 		}
 	}
-	if m := w.v.options.Layers; m != layers.Used && m != layers.All || w.v.options.Target.Remote() {
+	if m := w.v.options.Layers; m != layers.Used && m != layers.All || w.v.target.Load().Remote() {
 		return "" // of a distant engine every byte comes over the wire: only when asked for
 	}
 	var in []string

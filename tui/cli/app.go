@@ -30,6 +30,7 @@ type app struct {
 	out, err io.Writer
 
 	host, lang     string
+	context        string // of the docker CLI
 	demo, readOnly bool
 	noConfig       bool
 	config         Config

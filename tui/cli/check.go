@@ -26,6 +26,7 @@ type checkOptions struct {
 	baseline, writeBaseline string
 	since                   string
 	threshold               checks.Severity
+	allContexts             bool
 }
 
 // outputFormats are the formats of plimsoll check in the order of its help.
@@ -55,11 +56,17 @@ Exit status: 0 clean, 1 findings at or above --fail-on, 2 error.`),
 			if o.threshold, err = parseThreshold(o.failOn); err != nil {
 				return err
 			}
+			if o.allContexts {
+				if len(args) > 0 {
+					return errors.New(a.T("--all-contexts is about whole engines: leave the subjects out"))
+				}
+				return a.checkAll(cmd, o)
+			}
 			s, err := a.open(cmd.Context(), nil)
 			if err != nil {
 				return err
 			}
-			defer s.close()
+			defer s.end()
 			return a.check(cmd, s, s.subjects(args), o)
 		},
 	}
@@ -72,7 +79,8 @@ Exit status: 0 clean, 1 findings at or above --fail-on, 2 error.`),
 	f.StringVar(&o.since, "since", "", a.T("report only what is new since this `time`: a duration, a day, or last for the run before"))
 	f.StringVar(&a.layers, "layers", "", a.T("whose layers are read: off, used (images of containers) or all; image:REF always (default used)"))
 	f.StringVar(&a.profile, "profile", "", a.T("which checks: security, hygiene or all (default security)"))
-	c.MarkFlagsMutuallyExclusive("baseline", "write-baseline", "since")
+	f.BoolVar(&o.allContexts, "all-contexts", false, a.T("how every engine stands that the docker command knows, and all of them together"))
+	c.MarkFlagsMutuallyExclusive("baseline", "write-baseline", "since", "all-contexts")
 	return c
 }
 
@@ -181,8 +189,17 @@ func (a *app) write(d *report.Document, o checkOptions) error {
 	if err := a.writer(o.format)(d, &b); err != nil {
 		return err
 	}
-	if err := atomicwriter.WriteFile(o.output, b.Bytes(), 0o644); err != nil {
-		return fmt.Errorf("--output %s: %w", o.output, err)
+	return a.put(b.Bytes(), o.output)
+}
+
+// put writes a text to the file called path, or to the terminal when that is "".
+func (a *app) put(text []byte, path string) error {
+	if path == "" {
+		_, err := a.out.Write(text)
+		return err
+	}
+	if err := atomicwriter.WriteFile(path, text, 0o644); err != nil {
+		return fmt.Errorf("--output %s: %w", path, err)
 	}
 	return nil
 }

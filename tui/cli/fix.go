@@ -51,7 +51,7 @@ A plan is shown and asked about before it is applied; --yes applies without aski
 			if err != nil {
 				return err
 			}
-			defer s.close()
+			defer s.end()
 			return a.fix(cmd, s, args, o, values)
 		},
 	}
@@ -151,6 +151,9 @@ func (a *app) fixOne(cmd *cobra.Command, s *session, item inventory.Item, reques
 		if err != nil || !agreed {
 			return err
 		}
+	}
+	if may, err := a.mayChange(s, plan.Subject.Kind, o.yes); err != nil || !may {
+		return err
 	}
 	receipt, err := s.fixer.Apply(ctx, plan, a.progress(a.out))
 	if err != nil {

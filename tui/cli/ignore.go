@@ -114,7 +114,7 @@ func (a *app) finding(ctx context.Context, arg string, accept *ignore.Acceptance
 	if err != nil {
 		return inventory.Item{}, err
 	}
-	defer s.close()
+	defer s.end()
 	items, err := s.inventory.Gather(ctx, selection([]string{arg}))
 	if err != nil {
 		return inventory.Item{}, err
@@ -153,7 +153,7 @@ func (a *app) ignoreInDockerfile(cmd *cobra.Command, arg string, accept ignore.A
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer s.end()
 	return a.fix(cmd, s, []string{arg}, fixOptions{checks: []string{ignore.ID}, dryRun: o.dryRun, yes: o.yes}, checks.Values{})
 }
 

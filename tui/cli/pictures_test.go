@@ -39,7 +39,7 @@ func TestPictures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close()
+	defer s.end()
 	x := open(t, a.screenOptions(ctx, s), ctx)
 
 	x.see(t, "web/Dockerfile", "runner", "posture")

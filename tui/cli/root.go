@@ -32,10 +32,12 @@ the docker command would use.`),
 	}
 	f := c.PersistentFlags()
 	f.StringVarP(&a.host, "host", "H", "", a.T("engine `address`, such as ssh://me@box (default: DOCKER_HOST, then the docker context)"))
+	f.StringVar(&a.context, "context", "", a.T("`name` of the docker context whose engine is meant"))
 	f.StringVar(&a.lang, "lang", "", a.T("`language`: en or de (default: the configuration, then LANG)"))
 	f.BoolVar(&a.demo, "demo", false, a.T("use a made-up engine and project; nothing outside a temporary folder is written"))
 	f.BoolVar(&a.readOnly, "read-only", false, a.T("show, never change"))
 	f.BoolVar(&a.noConfig, "no-config", false, a.T("ignore .plimsoll.yaml and the user's configuration"))
+	c.MarkFlagsMutuallyExclusive("host", "context")
 	c.AddCommand(a.checkCommand(), a.fixCommand(), a.ignoreCommand(), a.explainCommand(), a.undoCommand(), a.databaseCommand(), a.versionCommand())
 	return c
 }
@@ -65,7 +67,7 @@ func (a *app) screen(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer s.end()
 	if !a.isTerminal {
 		if err := a.check(cmd, s, s.subjects(args), checkOptions{format: "table", threshold: checks.Critical + 1}); err != nil {
 			return err
@@ -97,6 +99,9 @@ func (a *app) screenOptions(ctx context.Context, s *session) tui.Options {
 	}
 	if s.prover != nil && !a.demo && !a.readOnly {
 		o.Prover = s.prover
+	}
+	if !a.demo {
+		o.Engines = &engines{a, s}
 	}
 	return o
 }

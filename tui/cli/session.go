@@ -27,18 +27,27 @@ import (
 
 // A session is the world that one command works on.
 type session struct {
+	tools
 	inventory  *inventory.Inventory
 	advisories *vulnerability.Store // nil when there is no place to keep any
-	fixer      *fixer.Dispatcher
-	prover     *proof.Prover                         // nil without an engine
-	demo       string                                // folder of the demo's files, "" without it
-	root       string                                // absolute; what the screen is of, "" without files
-	state      string                                // folder of the ledger and the history
-	engineID   func(context.Context) (string, error) // of the engine that is connected
+	demo       string               // folder of the demo's files, "" without it
+	root       string               // absolute; what the screen is of, "" without files
+	state      string               // folder of the ledger and the history
 	closers    []func() error
 }
 
-func (s *session) close() {
+// tools are what changes one engine, and files beside it.
+type tools struct {
+	fixer    *fixer.Dispatcher
+	prover   *proof.Prover                         // nil without an engine
+	engineID func(context.Context) (string, error) // of the engine that is connected
+	close    func() error                          // the connection
+}
+
+func (s *session) end() {
+	if s.tools.close != nil {
+		_ = s.tools.close()
+	}
 	for i := len(s.closers) - 1; i >= 0; i-- {
 		_ = s.closers[i]() // the program ends; there is nobody left to tell
 	}
@@ -70,9 +79,12 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 		o.Advisories = nil // there is no place to keep any
 	}
 	state, secrets := "", ""
+	if !a.demo {
+		o.Keys = inventory.UserKeys()
+	}
 	if a.demo {
 		if s.demo, err = a.startDemo(s); err != nil {
-			s.close()
+			s.end()
 			return nil, err
 		}
 		o.Roots = []string{filepath.Join(s.demo, "project")}
@@ -80,9 +92,9 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 		o.Cache, o.Advisories = layers.NewCache(s.demo), vulnerability.NewStore(s.demo)
 		s.demo, o.From = o.Roots[0], o.Roots[0]
 	}
-	target, err := engine.Resolve(a.host)
-	if err != nil && a.host != "" {
-		s.close()
+	target, err := a.resolve()
+	if err != nil && (a.host != "" || a.context != "") {
+		s.end()
 		return nil, err
 	}
 	if err != nil {
@@ -92,31 +104,32 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 	}
 	if len(o.Roots) > 0 {
 		if s.root, err = filepath.Abs(o.Roots[0]); err != nil {
-			s.close()
+			s.end()
 			return nil, err
 		}
 	}
 	s.advisories = o.Advisories
 	s.inventory = inventory.New(o)
-	if s.fixer, err = a.newFixer(s, o.Target, policy, state, secrets); err != nil {
-		s.close()
+	if s.tools, err = a.newTools(s, o.Target, policy, state, secrets); err != nil {
+		s.end()
 		return nil, err
 	}
 	return s, nil
 }
 
-// newFixer returns what changes the world of s. Its ledger and its store of
-// moved secrets are the user's, or in the folders given.
-func (a *app) newFixer(s *session, target *engine.Target, policy *checks.Policy, state, secrets string) (*fixer.Dispatcher, error) {
-	var err error
+// newTools returns what changes the world of s. Its ledger and its store of
+// moved secrets are the user's, or in the folders given. It talks to the engine
+// until closeClient is called.
+func (a *app) newTools(s *session, target *engine.Target, policy *checks.Policy, state, secrets string) (t tools, err error) {
+	t.close = func() error { return nil }
 	if state == "" {
 		if state, err = ledger.Dir(); err != nil {
-			return nil, err
+			return t, err
 		}
 	}
 	if secrets == "" {
 		if secrets, err = dockerfile.SecretsDir(); err != nil {
-			return nil, err
+			return t, err
 		}
 	}
 	s.state = state
@@ -130,10 +143,10 @@ func (a *app) newFixer(s *session, target *engine.Target, policy *checks.Policy,
 	if target != nil {
 		c, err := target.Client()
 		if err != nil {
-			return nil, err
+			return t, err
 		}
-		s.closers = append(s.closers, c.Close)
-		s.prover = proof.New(proof.Options{
+		t.close = c.Close
+		t.prover = proof.New(proof.Options{
 			Engine: c, Explain: func(err error) error { return target.Explain(err) }, Images: s.inventory, Checks: a.suite, Policy: policy,
 			Secret: files.Secret, Lock: o.Ledger.Lock, Owner: owner(state),
 		})
@@ -146,8 +159,8 @@ func (a *app) newFixer(s *session, target *engine.Target, policy *checks.Policy,
 			return info.Info.ID, nil
 		}
 	}
-	s.engineID = o.Engine
-	return fixer.New(o), nil
+	t.engineID, t.fixer = o.Engine, fixer.New(o)
+	return t, nil
 }
 
 // owner returns what tells the user of a ledger from others on an engine,

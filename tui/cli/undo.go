@@ -22,7 +22,7 @@ func (a *app) undoCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close()
+			defer s.end()
 			entries, err := s.fixer.Entries()
 			if err != nil {
 				return err
@@ -70,6 +70,9 @@ func (a *app) undo(cmd *cobra.Command, s *session, e ledger.Entry, yes bool) err
 			return err
 		}
 	}
+	if may, err := a.mayChange(s, e.Subject.Kind, yes); err != nil || !may {
+		return err
+	}
 	if err := s.fixer.Undo(ctx, e.ID, a.progress(a.out)); err != nil {
 		return err
 	}
@@ -85,6 +88,9 @@ func (a *app) recover(cmd *cobra.Command, s *session, e ledger.Entry, yes bool) 
 		if err != nil || !agreed {
 			return err
 		}
+	}
+	if may, err := a.mayChange(s, e.Subject.Kind, yes); err != nil || !may {
+		return err
 	}
 	if err := s.fixer.Recover(cmd.Context(), e.ID, false, a.progress(a.out)); err != nil {
 		return err
