@@ -16,6 +16,9 @@ type modeUse struct {
 	mode       string
 	targets    []string
 	start, end int // of the mode alone; -1 when unknown
+	command    *command
+	recursive  bool
+	files      []shellWord // targets of chmod
 }
 
 // eachMode calls visit for every mode in the file.
@@ -28,7 +31,7 @@ func (f *File) eachMode(visit func(modeUse)) {
 		case "COPY", "ADD":
 			for _, flag := range in.Flags {
 				if words := in.operands(); flag.Name == "chmod" && len(words) > 0 && flag.End-flag.Start == len("--chmod=")+len(flag.Value) {
-					visit(modeUse{in, in.Keyword, flag.Value, words[len(words)-1:], flag.End - len(flag.Value), flag.End})
+					visit(modeUse{in: in, tool: in.Keyword, mode: flag.Value, targets: words[len(words)-1:], start: flag.End - len(flag.Value), end: flag.End})
 				}
 			}
 		case "RUN":
@@ -37,7 +40,7 @@ func (f *File) eachMode(visit func(modeUse)) {
 			}
 			for _, c := range f.script(in).commands {
 				if m, ok := modeGiven(c); ok && !f.deletedIn(in, m.targets) {
-					m.in = in
+					m.in, m.command = in, c
 					visit(m)
 				}
 			}
@@ -77,12 +80,14 @@ func modeGiven(c *command) (modeUse, bool) {
 		for _, w := range args {
 			switch {
 			case m.mode == "" && strings.HasPrefix(w.text, "-") && strings.Trim(w.text, "-Rcfvh") == "", strings.HasPrefix(w.text, "--"):
+				m.recursive = m.recursive || strings.Contains(w.text, "R") || w.text == "--recursive"
 			case m.mode == "" && w.literal:
 				place(w, 0)
 			case m.mode == "":
 				return m, false
 			default:
 				m.targets = append(m.targets, w.text)
+				m.files = append(m.files, w)
 			}
 		}
 	case "install", "mkdir":
@@ -205,9 +210,13 @@ var worldWritablePath = check(checks.Check{
 			}
 			key := unique(keys, "mode-"+strconv.Itoa(f.lineOf(m.in, m.start)))
 			key = strings.ReplaceAll(key, "#", "-")
+			title, caution := checks.Msg("let only the owner write"), checks.Msg("the program must own what it writes to: chown it to its user, start the new image and try it")
+			owner, user, owned := f.owned(m)
+			if owned {
+				title, caution = checks.Msg("give it to %s, and let nobody else write", user), checks.Msg("nobody but %s can write to %s any more: start the new image and try it", user, target)
+			}
 			finding.Fixes = []checks.Fix{{
-				ID: "tighten-mode", Title: checks.Msg("let only the owner write"),
-				Caution: checks.Msg("the program must own what it writes to: chown it to its user, start the new image and try it"),
+				ID: "tighten-mode", Title: title, Caution: caution,
 				Choices: []checks.Choice{{
 					Key: key, Label: checks.Msg("mode of %s", target), Default: tight, Valid: validMode,
 				}},
@@ -216,13 +225,64 @@ var worldWritablePath = check(checks.Check{
 					if err := validMode(mode); err != nil {
 						return nil, err
 					}
-					return []checks.Edit{{Start: m.start, End: m.end, New: mode, Reason: checks.Msg("others may read, not write")}}, nil
+					edits := []checks.Edit{{Start: m.start, End: m.end, New: mode, Reason: checks.Msg("others may read, not write")}}
+					if owned {
+						edits = append(edits, owner)
+					}
+					return edits, nil
 				},
 			}}
 		}
 		report(finding)
 	})
 })
+
+// owned returns the edit that gives the files of m to the user that the image
+// runs as: the one who wrote to them so far.
+func (f *File) owned(m modeUse) (edit checks.Edit, user string, ok bool) {
+	s := f.Final()
+	if s == nil || !slices.Contains(s.Chain(), m.in.Stage) {
+		return edit, "", false
+	}
+	u := f.userOf(s)
+	if at := f.userAt(m.in); !u.known || u.isRoot() || validUser(u.name) != nil || !f.exists(u, m.in) || at.in != nil && !at.isRoot() || at.in == nil && at.known && !at.isRoot() {
+		return edit, "", false
+	}
+	edit.Reason = checks.Msg("who runs the program is who writes here")
+	if m.command == nil {
+		at := m.in.Args.Offset(0)
+		edit.Start, edit.End, edit.New = at, at, "--chown="+u.name+" "
+		return edit, u.name, len(m.in.Flag("chown")) == 0
+	}
+	c, script := m.command, f.script(m.in)
+	if m.tool != "chmod" || !c.exact || c.nested || c.sudo >= 0 || c.at != 0 || !script.chain || len(m.files) == 0 {
+		return edit, "", false
+	}
+	first, last := m.files[0], m.files[len(m.files)-1]
+	if first.start < 0 || last.end < first.start || strings.ContainsAny(string(f.Source[first.start:last.end]), "\n") {
+		return edit, "", false
+	}
+	edit.New = "chown " + map[bool]string{true: "-R "}[m.recursive] + u.name + " " + string(f.Source[first.start:last.end]) + " && "
+	edit.Start, edit.End = c.words[0].start, c.words[0].start
+	return edit, u.name, true
+}
+
+// exists reports whether u can be named in the step in: a number can, a name
+// that the base image has, and one that an earlier step creates.
+func (f *File) exists(u user, in *Instruction) bool {
+	name, _, _ := strings.Cut(u.name, ":")
+	if _, err := strconv.Atoi(name); err == nil || uidOf(u.passwd, name) != "" {
+		return true
+	}
+	for _, s := range in.Stage.Chain() {
+		for _, other := range s.Instructions {
+			if other.Keyword == "RUN" && other.Line < in.Line && f.mentions(other, "useradd", "adduser") && f.mentions(other, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 func validMode(mode string) error {
 	m := modeUse{mode: mode}

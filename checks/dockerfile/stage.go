@@ -112,11 +112,11 @@ func (f *File) divide() {
 
 // onWindows reports whether s begins on an image for Windows.
 func (f *File) onWindows(s *Stage) bool {
-	if f.Escape == '`' {
-		return true
-	}
 	if s.Parent != nil {
 		return s.Parent.windows
+	}
+	if f.Escape == '`' && !linuxOnly[parseReference(s.Image).official()] {
+		return true
 	}
 	image := strings.ToLower(s.Image)
 	if strings.Contains(image, "windows") || strings.Contains(image, "nanoserver") {
@@ -130,15 +130,23 @@ func (f *File) onWindows(s *Stage) bool {
 	return false
 }
 
+// linuxOnly are official images of distributions: none of them exists for
+// Windows, whatever continues a line.
+var linuxOnly = map[string]bool{
+	"debian": true, "ubuntu": true, "alpine": true, "busybox": true, "fedora": true, "rockylinux": true,
+	"almalinux": true, "centos": true, "amazonlinux": true, "archlinux": true, "buildpack-deps": true,
+}
+
 func windowsShell(name string) bool {
 	name = strings.ToLower(name)
 	return strings.HasPrefix(name, "powershell") || strings.HasPrefix(name, "cmd") || strings.HasSuffix(name, ".exe")
 }
 
-// label names s for people and for the key of a finding.
+// label names s for people and for the key of a finding, in the one spelling
+// that all spellings of a stage mean.
 func (s *Stage) label() string {
 	if s.Name != "" {
-		return s.Name
+		return strings.ToLower(s.Name)
 	}
 	return strconv.Itoa(s.Index)
 }

@@ -91,8 +91,12 @@ func (f *File) ownDirs(finding *checks.Finding, s *Stage, volume *Instruction, d
 	}
 }
 
-// hasShellTools reports whether RUN works in s, as a step of the file shows.
+// hasShellTools reports whether RUN works in s, as a step of the file shows, or
+// the distribution that s begins with.
 func (f *File) hasShellTools(s *Stage) bool {
+	if linuxOnly[parseReference(s.Root().Image).official()] {
+		return true
+	}
 	for _, stage := range s.Chain() {
 		for _, in := range stage.Instructions {
 			if in.Keyword == "RUN" && !in.IsExec && in.posix {

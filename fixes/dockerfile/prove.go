@@ -50,7 +50,7 @@ func (m *Mechanic) prove(ctx context.Context, project *project, file *dockerfile
 	if values == nil {
 		values = checks.Values{}
 	}
-	var wishes []*wish
+	var wishes, barren []*wish
 	for _, f := range request.Findings {
 		now, ok := start.findings[keyOf(&f)]
 		if !ok {
@@ -62,7 +62,8 @@ func (m *Mechanic) prove(ctx context.Context, project *project, file *dockerfile
 			return nil, err
 		}
 		if fix == nil {
-			p.left = append(p.left, checks.Msg("%s is left as it is: a person has to decide", f.Check.ID))
+			w.why = checks.Msg("%s is left as it is: a person has to decide", f.Check.ID)
+			barren = append(barren, w)
 			continue
 		}
 		if err := p.decide(fix, values); err != nil {
@@ -79,12 +80,35 @@ func (m *Mechanic) prove(ctx context.Context, project *project, file *dockerfile
 			return nil, err
 		}
 	}
+	if err := p.ripen(ctx, &wishes, barren, values); err != nil {
+		return nil, err
+	}
 	for _, w := range wishes {
 		p.left = append(p.left, w.why)
 	}
 	p.notes = append(p.notes, p.left...)
 	p.conclude(request.Findings)
 	return p, nil
+}
+
+// ripen grants the wishes that had no fix at first and got one from the fixes
+// before them. All that is not granted is in left afterwards.
+func (p *proof) ripen(ctx context.Context, left *[]*wish, barren []*wish, values checks.Values) error {
+	var ripe []*wish
+	for _, w := range barren {
+		now, ok := p.after.findings[w.key]
+		switch fix, err := choose(&now, w.fix); {
+		case !ok:
+			p.granted = append(p.granted, w.finding) // cured along with another problem
+		case err == nil && fix != nil:
+			ripe = append(ripe, w)
+		default:
+			*left = append(*left, w)
+		}
+	}
+	rest, err := p.grantAll(ctx, ripe, values)
+	*left = append(*left, rest...)
+	return err
 }
 
 // choose returns the fix of f called id, or its first; nil if f has none.

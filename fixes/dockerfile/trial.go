@@ -35,8 +35,15 @@ func keyOf(f *checks.Finding) key { return key{f.Check.ID, f.Key} }
 // are compared by how many there are.
 var numbered = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`#([0-9]{1,6})$`) })
 
-// twins returns the key without its number.
-func (k key) twins() key { return key{k.check, numbered().ReplaceAllString(k.key, "")} }
+// twins returns the key without its number, and without that of a stage that has
+// no name: it changes when a stage before it goes.
+func (k key) twins() key {
+	text := numbered().ReplaceAllString(k.key, "")
+	if rest := strings.TrimLeft(text, "0123456789"); rest == "" || rest[0] == '/' {
+		text = rest
+	}
+	return key{k.check, text}
+}
 
 // number returns the number of k among its twins.
 func (k key) number() int {
