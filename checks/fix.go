@@ -26,8 +26,8 @@ type Fix struct {
 	// Choices are what the user may decide, each with a default.
 	Choices []Choice
 
-	// Edit returns the changes to files for values, which holds an entry for
-	// every choice. It is pure.
+	// Edit returns the changes to files for values, which holds a valid entry
+	// for every choice. It is pure.
 	Edit func(values Values) ([]Edit, error)
 
 	// Change alters what a container was created from, in place; s is a deep
@@ -38,10 +38,15 @@ type Fix struct {
 // A Choice is one decision of the user: a form field on the screen, --set
 // key=value without one.
 type Choice struct {
-	Key     string   // kebab-case, unique within a subject: "user", "memory"
-	Label   Message  // "user to run as"
-	Why     Message  // why Default was suggested; zero if obvious
-	Default string   // always valid
+	Key     string  // kebab-case, unique within a subject: "user", "memory"
+	Label   Message // "user to run as"
+	Why     Message // why Default was suggested; zero if obvious
+	Default string  // always valid; empty where Example is set
+
+	// Example is set where only the user can know the answer: there is no
+	// default then, and nothing is done without one. It is valid.
+	Example string
+
 	Options []string // the only values allowed; nil means free text
 
 	// Valid returns why value cannot be used; nil accepts everything.

@@ -132,7 +132,7 @@ func (f *form) paste(text string) bool {
 func (f *form) check() string {
 	for i := range f.entries {
 		e := &f.entries[i]
-		if valid := e.choice.Valid; valid != nil {
+		if valid := e.choice.Valid; valid != nil && (e.choice.Example == "" || e.field.text() != "") {
 			if err := valid(e.field.text()); err != nil {
 				return plain(err.Error())
 			}
@@ -191,6 +191,9 @@ func (f *form) print(p *printer) (cursor *image.Point) {
 		p.raw(l.end(), p.room())
 		if why := p.say(e.choice.Why); why != "" {
 			p.hanging(t.dim, "", "    ", why)
+		}
+		if e.choice.Example != "" && e.field.text() == "" {
+			p.hanging(t.dim, "", "    ", p.T("for example %s", plain(e.choice.Example)))
 		}
 	}
 	if f.problem != "" {

@@ -60,7 +60,11 @@ var baseImageNotDigestPinned = check(checks.Check{
 		finding := f.finding(s.From, s.label(), checks.Msg("base image %s can be replaced under the same tag without the build noticing", s.Image))
 		f.addBaseEvidence(&finding, s)
 		b, ok := f.base(s)
-		if ok && strings.HasPrefix(b.Digest, "sha256:") && !s.variable() && !f.moves(s, r) {
+		switch {
+		case s.variable() || f.moves(s, r):
+		case !ok || !strings.HasPrefix(b.Digest, "sha256:"):
+			finding.Fixes = []checks.Fix{askedDigest(s.choice("digest"), s.Image, s.Base.End)}
+		default:
 			finding.Fixes = []checks.Fix{{
 				ID: "digest", Title: checks.Msg("pin the digest"), Safe: true,
 				Edit: fixed(checks.Edit{

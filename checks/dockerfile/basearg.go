@@ -173,6 +173,7 @@ var fromArgDefaultInvalid = check(checks.Check{
 		if len(unset) > 0 {
 			finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "ARG " + strings.Join(unset, " "), Detail: "has no default"})
 		}
+		finding.Fixes = f.defaultsFix(s, unset)
 		report(finding)
 	}
 })

@@ -255,7 +255,9 @@ var suppressionWithoutReason = check(checks.Check{
 	f.eachSuppression(func(c comment, s suppression, above string) {
 		switch {
 		case s.reason == "" && above == "":
-			report(f.commentFinding(c, s.tool+" "+s.ids, checks.Msg("nothing says why %s is hidden", s.ids)))
+			finding := f.commentFinding(c, s.tool+" "+s.ids, checks.Msg("nothing says why %s is hidden", s.ids))
+			finding.Fixes = f.reasonFix(c, s)
+			report(finding)
 		case s.until != "" && !validDate(s.until):
 			report(f.commentFinding(c, s.tool+" "+s.ids, checks.Msg("%s is no date: the form is 2027-01-31", s.until)))
 		}

@@ -167,6 +167,8 @@ var copyWholeFilesystem = check(checks.Check{
 		if source == nil || source.Root().Image == "scratch" || source == source.Root() && len(source.Instructions) == 0 {
 			continue
 		}
-		report(f.finding(in, in.Stage.label()+"/"+from[0], checks.Msg("COPY takes everything of %s along: its tools, its caches and what its steps deleted too late", from[0])))
+		finding := f.finding(in, in.Stage.label()+"/"+from[0], checks.Msg("COPY takes everything of %s along: its tools, its caches and what its steps deleted too late", from[0]))
+		finding.Fixes = f.narrowFix(in)
+		report(finding)
 	}
 })

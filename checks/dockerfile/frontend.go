@@ -40,6 +40,8 @@ var frontendSyntaxUnpinned = check(checks.Check{
 				Reason: checks.Msg("the digest names exactly the image that is here now"),
 			}),
 		}}
+	} else {
+		finding.Fixes = []checks.Fix{askedDigest("syntax-digest", image, start+len(image))}
 	}
 	report(finding)
 })

@@ -279,7 +279,9 @@ var gpuDriverCapabilitiesAll = check(checks.Check{
 				if value == "" || value == "void" || value == "none" || strings.Contains(value, "$") {
 					continue
 				}
-				report(f.findingAt(in, p.Start, p.End, p.Name, checks.Msg("the image asks for the GPUs %s itself, which is for whoever starts the container to say", value)))
+				finding := f.findingAt(in, p.Start, p.End, p.Name, checks.Msg("the image asks for the GPUs %s itself, which is for whoever starts the container to say", value))
+				finding.Fixes = f.dropVariable(in, p)
+				report(finding)
 			}
 		}
 	}
@@ -301,4 +303,26 @@ func capabilitiesFix(p Pair) checks.Fix {
 			}}, nil
 		},
 	}
+}
+
+// dropVariable takes one variable out of an ENV.
+func (f *File) dropVariable(in *Instruction, p Pair) []checks.Fix {
+	reason := checks.Msg("--gpus says it when the container starts")
+	edit := f.remove(in, reason)
+	if n := len(in.pairs); n > 1 {
+		i := slices.IndexFunc(in.pairs, func(other Pair) bool { return other.Start == p.Start })
+		edit = checks.Edit{Start: p.Start, End: p.End, Reason: reason}
+		if i == 0 {
+			edit.End = in.pairs[1].Start
+		} else {
+			edit.Start = in.pairs[i-1].End
+		}
+	} else if in.open {
+		return nil
+	}
+	return []checks.Fix{{
+		ID: "leave-to-start", Title: checks.Msg("leave it to whoever starts the container"),
+		Caution: checks.Msg("the container gets its GPUs from docker run --gpus or from compose"),
+		Edit:    fixed(edit),
+	}}
 }

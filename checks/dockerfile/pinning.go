@@ -102,6 +102,7 @@ func (p *pinning) run(f *File, report func(checks.Finding)) {
 			return
 		}
 		var names []string
+		var words []shellWord
 		var first shellWord
 		tool := ""
 		for _, k := range f.script(in).calls {
@@ -110,20 +111,20 @@ func (p *pinning) run(f *File, report func(checks.Finding)) {
 					first, tool = w, k.tool
 				}
 				names = append(names, w.text)
+				words = append(words, w)
 			}
 		}
 		if len(names) == 0 {
 			return
 		}
 		key := in.Stage.label() + "/" + names[0]
-		switch n := len(names); {
-		case n > 3:
-			report(f.findingAt(in, first.start, first.end, key,
-				checks.Msg("%s installs %s and %d more in whatever version there is on the day of the build", tool, strings.Join(names[:2], ", "), n-2)))
-		default:
-			report(f.findingAt(in, first.start, first.end, key,
-				checks.Msg("%s installs %s in whatever version there is on the day of the build", tool, strings.Join(names, ", "))))
+		message := checks.Msg("%s installs %s in whatever version there is on the day of the build", tool, strings.Join(names, ", "))
+		if n := len(names); n > 3 {
+			message = checks.Msg("%s installs %s and %d more in whatever version there is on the day of the build", tool, strings.Join(names[:2], ", "), n-2)
 		}
+		finding := f.findingAt(in, first.start, first.end, key, message)
+		finding.Fixes = p.pinFix(f, first, words)
+		report(finding)
 	})
 }
 

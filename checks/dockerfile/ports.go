@@ -271,8 +271,44 @@ var exposePrivilegedPort = check(checks.Check{
 					finding.Severity = checks.Info
 					finding.Message = checks.Msg("port %s is below 1024, which not every engine lets a user other than root open", p.number)
 				}
+				finding.Fixes = f.higherPort(p)
 				report(finding)
 			}
 		}
 	}
 })
+
+// higherPort offers to expose a port that every user may open.
+func (f *File) higherPort(p port) []checks.Fix {
+	if !p.written || p.first != p.last || p.word.Start < 0 || string(f.Source[p.word.Start:p.word.End]) != p.text {
+		return nil
+	}
+	higher := 8000 + p.first
+	if p.first == 443 {
+		higher = 8443
+	}
+	key := "port-" + p.number
+	return []checks.Fix{{
+		ID: "higher-port", Title: checks.Msg("use a port that every user may open"),
+		Caution: checks.Msg("the program must listen on the new port as well: change its configuration, and what is published"),
+		Choices: []checks.Choice{{
+			Key: key, Label: checks.Msg("port instead of %s", p.number), Default: strconv.Itoa(higher), Valid: validHigherPort,
+		}},
+		Edit: func(v checks.Values) ([]checks.Edit, error) {
+			if err := validHigherPort(v[key]); err != nil {
+				return nil, err
+			}
+			return []checks.Edit{{
+				Start: p.word.Start, End: p.word.Start + len(p.number), New: v[key],
+				Reason: checks.Msg("from 1024 on no right is needed"),
+			}}, nil
+		},
+	}}
+}
+
+func validHigherPort(text string) error {
+	if n, err := strconv.Atoi(text); err != nil || n < 1024 || n > 65535 {
+		return &checks.Problem{What: checks.Msg("a port from 1024 to 65535")}
+	}
+	return nil
+}

@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -219,6 +220,9 @@ func (s *sample) goldens(t *testing.T, archive *txtar.Archive, byName map[string
 		chosen := checks.Report{}
 		for _, x := range report.Findings {
 			x.Fixes = slices.DeleteFunc(slices.Clone(x.Fixes), func(fix checks.Fix) bool { return fix.ID != id })
+			for i := range x.Fixes {
+				x.Fixes[i].Choices = answered(x.Fixes[i].Choices)
+			}
 			chosen.Findings = append(chosen.Findings, x)
 		}
 		p, err := fixAll(f, chosen, false)
@@ -234,6 +238,15 @@ func (s *sample) goldens(t *testing.T, archive *txtar.Archive, byName map[string
 	}
 	provenFix(t, s.name, f, false)
 	provenFix(t, s.name, f, true)
+}
+
+// answered gives every choice that waits for an answer its example.
+func answered(choices []checks.Choice) []checks.Choice {
+	choices = slices.Clone(choices)
+	for i := range choices {
+		choices[i].Default = cmp.Or(choices[i].Default, choices[i].Example)
+	}
+	return choices
 }
 
 // variants are other spellings of a file that mean the same.

@@ -66,7 +66,11 @@ func (m *Mechanic) prove(ctx context.Context, project *project, file *dockerfile
 			barren = append(barren, w)
 			continue
 		}
-		if err := p.decide(fix, values); err != nil {
+		var open *unanswered
+		if err := p.decide(fix, values); errors.As(err, &open) {
+			p.left = append(p.left, open.says(f.Check.ID))
+			continue
+		} else if err != nil {
 			return nil, err
 		}
 		wishes = append(wishes, w)
@@ -124,10 +128,27 @@ func choose(f *checks.Finding, id string) (*checks.Fix, error) {
 	return nil, nil
 }
 
-// decide adds the choices of fix, with the values that are in force.
-func (p *proof) decide(fix *checks.Fix, values checks.Values) error {
+// unanswered means that a fix needs an answer that nobody has given yet.
+type unanswered struct{ key string }
+
+func (e *unanswered) Error() string { return "no answer for " + e.key }
+
+func (e *unanswered) says(check string) checks.Message {
+	return checks.Msg("%s waits for an answer: --set %s=…", check, e.key)
+}
+
+// decide adds the choices of fix, with the values that are in force. It fails
+// with [*unanswered] when one of them has none.
+func (p *proof) decide(fix *checks.Fix, values checks.Values) (err error) {
 	for _, c := range fix.Choices {
+		if c.Example != "" && values[c.Key] == "" {
+			err = &unanswered{c.Key}
+		}
 		if slices.ContainsFunc(p.choices, func(known fixes.Choice) bool { return known.Key == c.Key }) {
+			continue
+		}
+		if c.Example != "" && values[c.Key] == "" {
+			p.choices = append(p.choices, fixes.Choice{Choice: c})
 			continue
 		}
 		value, ok := values[c.Key]
@@ -145,7 +166,7 @@ func (p *proof) decide(fix *checks.Fix, values checks.Values) error {
 		}
 		p.choices = append(p.choices, fixes.Choice{Choice: c, Value: value})
 	}
-	return nil
+	return err
 }
 
 // grantAll grants what it can and returns the rest. Wishes are tried together
@@ -302,7 +323,10 @@ var errNoFix = errors.New("no fix")
 
 func leftOut(check string, err error) checks.Message {
 	var refused *dockerfile.Refusal
+	var open *unanswered
 	switch {
+	case errors.As(err, &open):
+		return open.says(check)
 	case errors.Is(err, errNoFix):
 		return checks.Msg("%s is left as it is: the other fixes leave none for it", check)
 	case errors.Is(err, errOverlap):

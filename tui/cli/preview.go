@@ -28,6 +28,10 @@ func (a *app) writePlan(w io.Writer, p *fixes.Plan) error {
 		}
 	}
 	for _, c := range p.Choices {
+		if c.Example != "" && c.Value == "" {
+			fmt.Fprintf(&b, "  %s\n", a.T("needs an answer: %s (for example --set %s=%s)", c.Label.In(a.translate), c.Key, quoted(c.Example)))
+			continue
+		}
 		fmt.Fprintf(&b, "  %s\n", a.T("choice: %s (--set %s=%s)", c.Label.In(a.translate), c.Key, terminal.Line(c.Value)))
 	}
 	section := func(title string, lines []string) {
@@ -55,6 +59,14 @@ func (a *app) writePlan(w io.Writer, p *fixes.Plan) error {
 	}
 	_, err := lipgloss.Fprintln(w, b.String())
 	return err
+}
+
+// quoted returns value as one word of a shell.
+func quoted(value string) string {
+	if strings.ContainsAny(value, " \t\"$&|;<>*?()") {
+		return "'" + value + "'"
+	}
+	return value
 }
 
 func (a *app) messages(findings []checks.Finding) []string {
