@@ -292,7 +292,8 @@ func (f *File) higherPort(p port) []checks.Fix {
 		ID: "higher-port", Title: checks.Msg("use a port that every user may open"),
 		Caution: checks.Msg("the program must listen on the new port as well: change its configuration, and what is published"),
 		Choices: []checks.Choice{{
-			Key: key, Label: checks.Msg("port instead of %s", p.number), Default: strconv.Itoa(higher), Valid: validHigherPort,
+			Key: key, Label: checks.Msg("port instead of %s", p.number), Example: strconv.Itoa(higher), Valid: validHigherPort,
+			Why: checks.Msg("on which the program can be told to listen"),
 		}},
 		Edit: func(v checks.Values) ([]checks.Edit, error) {
 			if err := validHigherPort(v[key]); err != nil {
