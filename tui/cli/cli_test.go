@@ -19,7 +19,7 @@ func home(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	for name, value := range map[string]string{
-		"HOME": dir, "XDG_STATE_HOME": "", "XDG_DATA_HOME": "", "XDG_CONFIG_HOME": filepath.Join(dir, "config"),
+		"HOME": dir, "XDG_CACHE_HOME": filepath.Join(dir, "cache"), "XDG_STATE_HOME": "", "XDG_DATA_HOME": "", "XDG_CONFIG_HOME": filepath.Join(dir, "config"),
 		"DOCKER_HOST": "unix://" + filepath.Join(dir, "no-engine.sock"), "DOCKER_CONTEXT": "", "DOCKER_CONFIG": filepath.Join(dir, "docker"),
 		"LANG": "C", "LC_ALL": "", "LC_MESSAGES": "",
 	} {
