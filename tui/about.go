@@ -27,6 +27,7 @@ func (m *Model) printFinding(p *printer, r findingRow) {
 		}
 	}
 	m.printSource(p, r)
+	m.printTrail(p, r)
 	p.heading(m.T("What can be done"))
 	if !f.Fixable() {
 		p.text("", m.T("No automatic fix: a person has to decide. The explanation says how."))

@@ -18,6 +18,7 @@ type detail struct {
 type detailKey struct {
 	finding  findingKey
 	item     *subject // replaced by every update of it
+	trail    string   // where a finding comes from and leads to
 	kind     string
 	width    int
 	dark     bool
@@ -57,7 +58,7 @@ func (m *Model) refreshDetail() {
 	row, finding := m.findings.current()
 	at, _ := m.subjects.current()
 	if finding {
-		key.finding, key.item = row.key(), row.subject
+		key.finding, key.item, key.trail = row.key(), row.subject, m.trailOf(row).String()
 	} else {
 		key.item, key.kind, key.version = at.subject, string(at.kind), m.version
 	}

@@ -46,6 +46,7 @@ func bindings() []binding {
 		{group: groupMove, keys: []string{"esc", "backspace"}, show: "esc", does: checks.Msg("back, or clear filters"), do: still((*Model).back)},
 		{group: groupMove, keys: []string{"tab", "right", "l"}, show: "tab → l", does: checks.Msg("next pane"), do: still(func(m *Model) { m.setFocus(nextPane(m.focus)) })},
 		{group: groupMove, keys: []string{"shift+tab", "left", "h"}, show: "⇧tab ← h", does: checks.Msg("pane before"), do: still(func(m *Model) { m.setFocus(m.focus - 1) })},
+		{group: groupMove, keys: []string{"o"}, show: "o", does: checks.Msg("the same at other places: Dockerfile, image, containers"), why: (*Model).whyNoPlaces, do: (*Model).openPlaces},
 		{group: groupMove, keys: []string{"e"}, show: "e", does: checks.Msg("read the explanation"), do: still(func(m *Model) { m.setFocus(detailPane) })},
 
 		{group: groupFilter, keys: []string{"/"}, show: "/", does: checks.Msg("type to filter this list"), hint: checks.Msg("filter"), do: still((*Model).openFilter)},

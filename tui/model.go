@@ -55,6 +55,10 @@ type Model struct {
 	findings list[findingRow]
 	detail   detail
 
+	kin         inventory.Kinship
+	followed    *trail // of the finding that was last looked at
+	followedFor trailKey
+
 	keys    []binding
 	filter  *field // being typed, else nil
 	status  status

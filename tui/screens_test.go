@@ -234,6 +234,10 @@ var screens = []struct {
 		d := m.dialogs[1].(*proofDialog)
 		d.run.heard(&m.ui, fixes.Progress{Ratio: -1, Message: checks.Msg("building the file as it is")})
 	}},
+	{"places", related(), func(t *testing.T, m *Model) {
+		chooseFinding(t, m, "web", "container-runs-as-root")
+		press(m, "o")
+	}},
 	{"choose", fixture(), func(t *testing.T, m *Model) {
 		choose(t, m, "web")
 		press(m, "F", "down")

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strings"
 
@@ -113,6 +114,17 @@ func (w *world) apply(u inventory.Update) {
 	}
 	if len(u.Items)+len(u.Removed) > 0 {
 		w.scores = w.score()
+	}
+}
+
+// items returns everything that was judged, in no order.
+func (w *world) items() iter.Seq[*inventory.Item] {
+	return func(yield func(*inventory.Item) bool) {
+		for _, s := range w.subjects {
+			if s.judged() && !yield(&s.Item) {
+				return
+			}
+		}
 	}
 }
 

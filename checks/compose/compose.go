@@ -92,11 +92,12 @@ func Parse(path, name string, source []byte) (_ *File, err error) {
 		file.Services = append(file.Services, &container.Container{
 			Settings: settings,
 			Compose: &container.Position{
-				File:    path,
-				Service: service.name,
-				Line:    service.line,
-				EndLine: service.endLine,
-				Keys:    service.keys,
+				File:       path,
+				Service:    service.name,
+				Dockerfile: builtFrom(path, config.Build),
+				Line:       service.line,
+				EndLine:    service.endLine,
+				Keys:       service.keys,
 			},
 		})
 	}

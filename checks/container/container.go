@@ -68,6 +68,7 @@ type Container struct {
 type Position struct {
 	File          string // absolute path
 	Service       string
+	Dockerfile    string // absolute path of what it is built from; "" when it is not, or from elsewhere
 	Line, EndLine int
 
 	// Keys is the line of each key of the service and of what stands below it:
