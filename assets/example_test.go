@@ -70,7 +70,7 @@ func (x example) subject(kinds []checks.Kind) (checks.Subject, error) {
 	case x.syntax == "dockerignore" && want(checks.Dockerfile):
 		return inContext([]byte("FROM scratch\nCOPY . /app\nCOPY dist /dist\n"), source), nil
 	case x.syntax == "yaml" && want(checks.Compose):
-		return compose.Parse("/example/compose.yaml", "compose.yaml", source)
+		return composeOf(source)
 	case x.syntax == "json" && want(checks.Container):
 		return inspected(source)
 	case x.syntax == "json" && want(checks.Image):
@@ -85,6 +85,29 @@ func (x example) subject(kinds []checks.Kind) (checks.Subject, error) {
 		return siteOf(x.source)
 	}
 	return nil, fmt.Errorf("no %s example for a check of %v", x.syntax, kinds)
+}
+
+// composeOf returns a compose file with what runs of it: a line of dashes
+// stands between the two.
+func composeOf(source []byte) (checks.Subject, error) {
+	const path = "/example/compose.yaml"
+	file, running, runs := bytes.Cut(source, []byte("\n---\n"))
+	f, err := compose.Parse(path, "compose.yaml", file)
+	if err != nil || !runs {
+		return f, err
+	}
+	other, err := compose.Parse(path, "compose.yaml", running)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range other.Services {
+		c := container.New(dockercontainer.InspectResponse{Name: "example-" + s.Compose.Service + "-1", Config: s.Settings.Config, HostConfig: s.Settings.Host}, nil, "", clock)
+		c.Settings.Config.Labels = map[string]string{
+			"com.docker.compose.service": s.Compose.Service, "com.docker.compose.project.config_files": path,
+		}
+		f.Running = append(f.Running, c)
+	}
+	return f, nil
 }
 
 // inContext returns a Dockerfile in a context of its own, on images that the

@@ -11,7 +11,7 @@ import (
 // themselves, and those of containers that need no running container, applied
 // to each service.
 func Checks() []*checks.Check {
-	all := []*checks.Check{imageMutable, inlineSecret}
+	all := []*checks.Check{imageMutable, inlineSecret, fileDrift, fixNotPersisted, schemaOrStyle}
 	for _, c := range container.ServiceChecks() {
 		all = append(all, perService(c))
 	}

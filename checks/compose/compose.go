@@ -27,6 +27,13 @@ type File struct {
 	Name     string // shown: relative to where the user looks from
 	Source   []byte
 	Services []*container.Container // in the order of the file; each has Compose set
+
+	// Uses are the names of networks, volumes, secrets and configs that
+	// services use, by these words.
+	Uses map[string]map[string]bool
+
+	// Running are the containers of its services, see [Runs]; nil when not known.
+	Running []*container.Container
 }
 
 // Ref implements [checks.Subject].
@@ -101,6 +108,7 @@ func Parse(path, name string, source []byte) (_ *File, err error) {
 			},
 		})
 	}
+	file.Uses = uses(project)
 	file.introduce(project)
 	return file, nil
 }

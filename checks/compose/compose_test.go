@@ -45,6 +45,9 @@ func TestSamples(t *testing.T) {
 		}
 	}
 	for _, c := range Checks() {
+		if c == fileDrift || c == fixNotPersisted {
+			continue // they need containers: see TestFileAndContainers
+		}
 		if !fired[c.ID] {
 			t.Errorf("no sample makes %s fire", c.ID)
 		}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"plimsoll/checks"
+	"plimsoll/checks/compose"
 	"plimsoll/checks/container"
 	"plimsoll/checks/engine"
 	"plimsoll/checks/host"
@@ -103,8 +104,13 @@ func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, er
 		}
 	}
 	each(func(i int) {
-		if c, ok := items[i].Subject.(*container.Container); ok {
-			items[i] = v.judged(c)
+		switch s := items[i].Subject.(type) {
+		case *container.Container:
+			items[i] = v.judged(s)
+		case *compose.File:
+			if s.Running = running(s, containers); len(s.Running) > 0 {
+				items[i] = v.judged(s)
+			}
 		}
 	})
 	if selection.wantsImages() {

@@ -12,6 +12,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"plimsoll/checks"
+	"plimsoll/checks/compose"
 	"plimsoll/checks/container"
 	"plimsoll/checks/dockertest"
 )
@@ -239,4 +240,43 @@ func TestRegistriesAreAskedOnce(t *testing.T) {
 	if err != nil || one.(*container.Container).Served == "" {
 		t.Errorf("what the registry said is forgotten before the fix: %v", err)
 	}
+}
+
+func TestComposeFilesKnowTheirContainers(t *testing.T) {
+	s := dockertest.Run(t)
+	s.AddImage(dockertest.Image{Tags: []string{"shop:1"}})
+	dir := t.TempDir()
+	path := filepath.Join(dir, "compose.yaml")
+	if err := os.WriteFile(path, []byte("services:\n  web: {image: \"shop:1\"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	id, err := s.AddContainer(dockertest.Container{
+		Name: "web", Host: api.HostConfig{Privileged: true},
+		Config: api.Config{Image: "shop:1", Labels: map[string]string{
+			"com.docker.compose.service": "web", "com.docker.compose.project.config_files": path,
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Target: target(t, s.Host()), Suite: compose.Checks(), Roots: []string{dir}}
+	items, err := New(o).Gather(t.Context(), Selection{Paths: []string{dir}, AllContainers: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range items {
+		if i.Ref.Kind == checks.Compose && !strings.Contains(idsOf(i), "compose-file-drift") {
+			t.Errorf("found %s", idsOf(i))
+		}
+	}
+	v, _ := watch(t, o)
+	has := func(id string) bool {
+		return strings.Contains(idsOf(v.items[identity{checks.Compose, path}]), id)
+	}
+	v.until("the privilege is noticed", func() bool { return has("compose-file-drift") })
+	_, err = caller(t, s).ContainerUpdate(t.Context(), id, client.ContainerUpdateOptions{Resources: &api.Resources{Memory: 128 << 20, MemorySwap: 128 << 20}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.until("the limit is noticed", func() bool { return has("compose-fix-not-persisted") })
 }

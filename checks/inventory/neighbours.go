@@ -3,10 +3,13 @@ package inventory
 import (
 	"context"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
+	"plimsoll/checks/compose"
 	"plimsoll/checks/container"
 	"plimsoll/checks/host"
 )
@@ -27,6 +30,7 @@ func (w *world) neighbours() {
 			networks = s.Networks
 		}
 	}
+	w.compose()
 	found := container.NewNeighbours(all, closed(networks))
 	for _, item := range w.items {
 		c, ok := item.Subject.(*container.Container)
@@ -41,6 +45,43 @@ func (w *world) neighbours() {
 		}
 	}
 }
+
+// compose tells compose files which containers run of their services.
+func (w *world) compose() {
+	var containers []*container.Container
+	for _, item := range w.items {
+		if c, ok := item.Subject.(*container.Container); ok {
+			containers = append(containers, c)
+		}
+	}
+	for _, item := range w.items {
+		f, ok := item.Subject.(*compose.File)
+		if !ok {
+			continue
+		}
+		if running := running(f, containers); !slices.EqualFunc(f.Running, running, sameSettings) {
+			seen := *f
+			seen.Running = running
+			item.Subject = &seen
+			w.rejudge(item)
+		}
+	}
+}
+
+// running returns the containers of the services of f, by name.
+func running(f *compose.File, all []*container.Container) []*container.Container {
+	var own []*container.Container
+	for _, c := range all {
+		if compose.Runs(c, f.Path) {
+			own = append(own, c)
+		}
+	}
+	slices.SortFunc(own, func(a, b *container.Container) int { return strings.Compare(a.Settings.Name, b.Settings.Name) })
+	return own
+}
+
+// sameSettings reports whether two snapshots are of one inspection.
+func sameSettings(a, b *container.Container) bool { return a.Inspect == b.Inspect }
 
 // closed says which networks have no way out; nil when none are known.
 func closed(networks []network.Network) map[string]bool {

@@ -1,0 +1,114 @@
+package compose
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"plimsoll/checks"
+	"plimsoll/checks/container"
+)
+
+// Labels by which compose tells where a container comes from.
+const (
+	labelService = "com.docker.compose.service"
+	labelFiles   = "com.docker.compose.project.config_files"
+)
+
+// Runs reports whether c is a container of a service of the file at path, and
+// of no other file besides, which might change the service.
+func Runs(c *container.Container, path string) bool {
+	config := c.Settings.Config
+	return config != nil && config.Labels[labelFiles] == path && config.Labels[labelService] != "" && !c.Kept()
+}
+
+// eachDifference calls f for every container of a service and what it has in
+// another way than the file says.
+func (f *File) eachDifference(report func(*container.Container, *container.Container, []container.Difference)) {
+	for _, service := range f.Services {
+		for _, running := range f.Running {
+			if running.Settings.Config.Labels[labelService] != service.Compose.Service {
+				continue
+			}
+			all := slices.DeleteFunc(container.Differences(service, running), func(d container.Difference) bool { return f.variable(service, d.Keys) })
+			report(service, running, all)
+		}
+	}
+}
+
+// variable reports whether the value below one of keys depends on a variable,
+// which may be another one where compose runs.
+func (f *File) variable(service *container.Container, keys []string) bool {
+	lines := bytes.Split(f.Source, []byte("\n"))
+	for _, key := range keys {
+		for at, line := range service.Compose.Keys {
+			if (at == key || strings.HasPrefix(at, key+".")) && line >= 1 && line <= len(lines) && bytes.ContainsRune(lines[line-1], '$') {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// at returns the line of the first of keys that the service has, else its own.
+func at(service *container.Container, keys []string) int {
+	for _, key := range keys {
+		if line, ok := service.Compose.Keys[key]; ok {
+			return line
+		}
+	}
+	return service.Compose.Line
+}
+
+var fileDrift = rule(checks.Check{
+	ID:       "compose-file-drift",
+	Title:    "Container differs from the compose file",
+	Severity: checks.Medium,
+	Chapter:  checks.Updates,
+	Refs:     []string{"CWE-1188"},
+}, func(f *File, report func(checks.Finding)) {
+	f.eachDifference(func(service, running *container.Container, all []container.Difference) {
+		var names []string
+		var evidence []checks.Evidence
+		line := 0
+		for _, d := range all {
+			if d.Hardened {
+				continue
+			}
+			if line == 0 {
+				line = at(service, d.Keys)
+			}
+			names = append(names, d.Keys[0])
+			evidence = append(evidence, checks.Evidence{Source: d.Keys[0], Detail: d.File + " ≠ " + d.Running})
+		}
+		if len(names) == 0 {
+			return
+		}
+		report(checks.Finding{
+			Key: running.Settings.Name, Line: line, EndLine: line, Evidence: evidence,
+			Message: checks.Msg("%s does not run as the file says: %s", running.Settings.Name, strings.Join(names, ", ")),
+		})
+	})
+})
+
+var fixNotPersisted = rule(checks.Check{
+	ID:       "compose-fix-not-persisted",
+	Title:    "Hardening that the compose file does not have",
+	Severity: checks.Medium,
+	Chapter:  checks.Updates,
+	Refs:     []string{"CWE-1188"},
+}, func(f *File, report func(checks.Finding)) {
+	f.eachDifference(func(service, running *container.Container, all []container.Difference) {
+		for _, d := range all {
+			if !d.Hardened {
+				continue
+			}
+			line := at(service, d.Keys)
+			report(checks.Finding{
+				Key: running.Settings.Name + "/" + d.Keys[0], Line: line, EndLine: line,
+				Message:  checks.Msg("the next docker compose up takes %s from %s: the container has %s, the file %s", d.Keys[0], running.Settings.Name, d.Running, d.File),
+				Evidence: []checks.Evidence{{Source: d.Keys[0], Detail: d.File}, {Source: "docker inspect " + running.Settings.Name, Detail: d.Running}},
+			})
+		}
+	})
+})
