@@ -15,18 +15,20 @@ var dataStore = &Rule{
 			return
 		}
 		for _, t := range []trait{published, publishedAt} {
-			for _, f := range s.all(n.spot, n.facts, t) {
-				ease := 0.6
-				if t == publishedAt {
-					ease = 0.4
-				}
-				step := r.step(ease, func() (checks.Message, []Ground) {
-					return checks.Msg("%s answers other machines on port %s: a weak password or none, a flaw, and its data is read", n.spot.Name(), f.detail), []Ground{n.ground(f, checks.Msg("data store on port %s", f.detail))}
-				})
-				step.at = n.spot
-				s.ends = append(s.ends, end{entry: Network, impact: Data, target: n.spot, step: step, ease: ease})
-				return
+			f, ok := s.fact(n, t)
+			if !ok {
+				continue
 			}
+			ease := 0.6
+			if t == publishedAt {
+				ease = 0.4
+			}
+			step := r.step(ease, func() (checks.Message, []Ground) {
+				return checks.Msg("%s answers other machines on port %s: a weak password or none, a flaw, and its data is read", n.spot.Name(), f.detail), []Ground{n.ground(f, checks.Msg("data store on port %s", f.detail))}
+			})
+			step.at = n.spot
+			s.ends = append(s.ends, end{entry: Network, impact: Data, target: n.spot, step: step, ease: ease})
+			return
 		}
 	},
 	move: func(r *Rule, s *search, a *arrival) {

@@ -22,7 +22,6 @@ type scans struct {
 	done  map[string]scanned // by image id
 	asked []string           // image ids, the first is next
 	now   string             // image id that is being read
-	again time.Time          // not before, after a failure of the engine
 }
 
 type scanned struct {

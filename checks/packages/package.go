@@ -22,8 +22,6 @@ const (
 	Gem   Type = "gem"
 	Cargo Type = "cargo"
 	PHP   Type = "composer"
-
-	system = Type("") // of files that only say which distribution this is
 )
 
 // Distribution reports whether packages of type t come from the distribution,

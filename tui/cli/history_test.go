@@ -88,13 +88,13 @@ func TestSinceFollowsContainersByName(t *testing.T) {
 	remove()
 	sinceOf(t, "containers")
 	create(true)
-	code, fresh, fixed, errs := sinceOf(t, "containers", "--since", "1h")
+	code, fresh, _, errs := sinceOf(t, "containers", "--since", "1h")
 	if code != exitFindings || strings.Join(fresh, " ") != "container-privileged" {
 		t.Errorf("exit %d, new %v, %s: created anew under its name, only what is new counts", code, fresh, errs)
 	}
 	remove()
 	create(false)
-	if code, fresh, fixed, _ = sinceOf(t, "containers", "--since", "1h"); code != exitClean || len(fresh) != 0 || len(fixed) == 0 || fixed[0] != "container-privileged" {
+	if code, fresh, fixed, _ := sinceOf(t, "containers", "--since", "1h"); code != exitClean || len(fresh) != 0 || len(fixed) == 0 || fixed[0] != "container-privileged" {
 		t.Errorf("exit %d, new %v, fixed %v", code, fresh, fixed)
 	}
 }
