@@ -63,7 +63,8 @@ func predefined(name string) bool {
 // declareFromFix corrects a name that was mistyped, takes an ARG from where FROM
 // does not see it, or declares the variable as it is now, without a value.
 func (f *File) declareFromFix(s *Stage, name string) []checks.Fix {
-	if similar := f.similarArg(name); similar != "" {
+	flag, _ := platformFlag(s.From)
+	if similar := f.similarArg(name); similar != "" && (similar != "TARGETPLATFORM" || !strings.Contains(flag.Value, name)) {
 		var edits []checks.Edit
 		end := s.Base.End
 		for at := s.From.Start; at < end; {

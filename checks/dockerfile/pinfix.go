@@ -22,9 +22,12 @@ var showing = map[string]string{
 	"npm-version-unpinned": "npm ls -g", "gem-version-unpinned": "gem list", "go-version-unpinned": "go version -m",
 }
 
-// pinFix writes a version behind each of words, of which first tells the step
-// from others. It is offered where each of them stands in the file as it is.
-func (p *pinning) pinFix(f *File, first shellWord, words []shellWord) []checks.Fix {
+// pinFix writes a version behind each of words, the first of which is on line.
+// It is offered where each of them stands in the file as it is.
+func (p *pinning) pinFix(f *File, line int, words []shellWord) []checks.Fix {
+	if !f.ordinary() {
+		return nil
+	}
 	var names, example []string
 	ends := map[string][]int{}
 	for _, w := range words {
@@ -41,7 +44,7 @@ func (p *pinning) pinFix(f *File, first shellWord, words []shellWord) []checks.F
 		}
 		ends[name] = append(ends[name], w.start+len(name), w.end)
 	}
-	key := fmt.Sprintf("versions-%d", 1+strings.Count(string(f.Source[:first.start]), "\n"))
+	key := fmt.Sprintf("versions-%d", line)
 	valid := func(list string) error {
 		given, err := parseVersions(list)
 		for _, name := range names {

@@ -123,7 +123,7 @@ func (p *pinning) run(f *File, report func(checks.Finding)) {
 			message = checks.Msg("%s installs %s and %d more in whatever version there is on the day of the build", tool, strings.Join(names[:2], ", "), n-2)
 		}
 		finding := f.findingAt(in, first.start, first.end, key, message)
-		finding.Fixes = p.pinFix(f, first, words)
+		finding.Fixes = p.pinFix(f, finding.Line, words)
 		report(finding)
 	})
 }
