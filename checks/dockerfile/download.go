@@ -28,6 +28,9 @@ var remoteAddWithoutChecksum = check(checks.Check{
 			if !isDownload(s) || isRepository(s) {
 				continue
 			}
+			if f.verifiedAfterAdd(in, s) {
+				continue
+			}
 			address := plainAddress(s)
 			finding := f.finding(in, in.Stage.label()+"/"+address,
 				checks.Msg("ADD takes whatever %s serves on the day of the build", address))
@@ -38,6 +41,26 @@ var remoteAddWithoutChecksum = check(checks.Check{
 		}
 	}
 })
+
+// verifiedAfterAdd reports whether a later step verifies what in, an ADD, puts
+// there from address, or whether it is itself what others are verified by.
+func (f *File) verifiedAfterAdd(in *Instruction, address string) bool {
+	for _, ending := range []string{".asc", ".sig", ".sigstore", ".minisig", ".sha256", ".sha512", ".sha256sum", "SHASUMS256.txt", "SHA256SUMS"} {
+		if strings.HasSuffix(strings.Trim(address, `"'`), ending) {
+			return true
+		}
+	}
+	names := []string{path.Base(plainAddress(address))}
+	if _, dest, certain, _ := f.destination(in); certain && !isDirectory(dest) {
+		names = append(names, path.Base(dest))
+	}
+	for _, other := range in.Stage.Instructions {
+		if other.Line > in.Line && other.Keyword == "RUN" && f.mentions(other, names...) && f.verifies(other) {
+			return true
+		}
+	}
+	return false
+}
 
 // addChecksumFix makes in, an ADD of one address, insist on a checksum.
 func (f *File) addChecksumFix(in *Instruction, address string) []checks.Fix {
@@ -144,7 +167,7 @@ func (f *File) verifies(in *Instruction) bool {
 			return true
 		case "gpg", "gpg2", "openssl", "gh", "jarsigner":
 			for _, a := range c.args() {
-				if strings.Contains(a.text, "verify") || a.text == "dgst" || a.text == "attestation" {
+				if strings.Contains(a.text, "verify") || a.text == "dgst" || a.text == "attestation" || strings.HasPrefix(a.text, "sha") || strings.HasPrefix(a.text, "-sha") {
 					return true
 				}
 			}

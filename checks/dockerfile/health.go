@@ -15,7 +15,7 @@ var healthcheckMissing = check(checks.Check{
 	Refs:     []string{"CIS 4.6 (v1.6.0)", "hadolint DL3057", "trivy DS-0026", "checkov CKV_DOCKER_2", "dockle CIS-DI-0006"},
 }, func(f *File, report func(checks.Finding)) {
 	s := f.Final()
-	if s == nil || lastOf(s, "HEALTHCHECK") != nil {
+	if s == nil || lastOf(s, "HEALTHCHECK") != nil || s.exports() {
 		return
 	}
 	b, known := f.base(s)

@@ -31,6 +31,7 @@ var secretFileCopied = check(checks.Check{
 			report(finding)
 		}
 	}
+	f.namedCredentials(report)
 })
 
 // secretFiles are names of files that hold credentials, and the tools that read

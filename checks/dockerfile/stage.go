@@ -59,6 +59,7 @@ func (f *File) divide() {
 	byName := map[string]*Stage{}
 	last := map[*Stage]*Instruction{} // the last instruction of each stage
 	global := variables{}
+	declared := map[string]bool{} // names of the ARGs before the first FROM
 	var current *Stage
 	var user *Instruction
 	posix := true
@@ -71,6 +72,7 @@ func (f *File) divide() {
 			if len(words) > 0 {
 				current.Base = words[0]
 				current.Image, current.Certain = f.expand(words[0].Text, global)
+				current.Certain = current.Certain || neverSet(words[0].Text, current.Image, declared)
 				current.Parent = byName[strings.ToLower(current.Image)]
 			}
 			if p := current.Parent; p != nil {
@@ -90,6 +92,9 @@ func (f *File) divide() {
 			current.Instructions = append(current.Instructions, in)
 		} else if in.Keyword == "ARG" {
 			f.declare(global, in, nil)
+			for _, p := range f.Pairs(in) {
+				declared[p.Name] = true
+			}
 		}
 		if in.Keyword == "SHELL" && len(in.Exec) > 0 {
 			posix = isShell(path.Base(in.Exec[0]))
@@ -108,6 +113,28 @@ func (f *File) divide() {
 	for s := f.Final(); s != nil; s = s.Parent {
 		s.shipped = true
 	}
+}
+
+// neverSet reports whether all variables in base are ones that no ARG declares,
+// so that nothing can set them, and image is a name all the same.
+func neverSet(base, image string, declared map[string]bool) bool {
+	if image == "" || strings.HasSuffix(image, ":") || strings.HasSuffix(image, "@") || strings.HasSuffix(image, "-") || strings.HasSuffix(image, "/") {
+		return false
+	}
+	for _, part := range strings.Split(base, "$")[1:] {
+		name := strings.TrimPrefix(part, "{")
+		end := strings.IndexFunc(name, func(r rune) bool { return r != '_' && (r > 'z' || !isLetterOrDigit(byte(r))) })
+		if end >= 0 {
+			if name[end] == ':' && strings.HasPrefix(part, "{") {
+				return false // a default
+			}
+			name = name[:end]
+		}
+		if name == "" || declared[name] || predefined(name) {
+			return false
+		}
+	}
+	return strings.Contains(base, "$")
 }
 
 // onWindows reports whether s begins on an image for Windows.

@@ -47,7 +47,7 @@ var userMissing = check(checks.Check{
 	Refs:     []string{"CIS 4.1 (v1.6.0)", "dockle CIS-DI-0001", "trivy DS-0002", "checkov CKV_DOCKER_3", "OWASP Docker rule 2", "CWE-250"},
 }, func(f *File, report func(checks.Finding)) {
 	s := f.Final()
-	if s == nil || s.windows {
+	if s == nil || s.windows || s.exports() {
 		return
 	}
 	u := f.userOf(s)
@@ -74,6 +74,23 @@ var userMissing = check(checks.Check{
 	f.offerUser(&finding, s, u)
 	report(finding)
 })
+
+// exports reports whether s is there to hand out files, as docker build
+// --output does: nothing could run in it.
+func (s *Stage) exports() bool {
+	copies := false
+	for _, t := range s.Chain() {
+		for _, in := range t.Instructions {
+			switch in.Keyword {
+			case "CMD", "ENTRYPOINT", "RUN", "EXPOSE":
+				return false
+			case "COPY":
+				copies = copies || len(in.Flag("from")) > 0
+			}
+		}
+	}
+	return copies && s.Root().Image == "scratch"
+}
 
 // A user is who runs what comes after a USER, or after a FROM.
 type user struct {
