@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sync"
 
 	"plimsoll/checks/secret"
 	"plimsoll/checks/terminal"
@@ -31,17 +32,59 @@ func Run(subject Subject, suite []*Check, policy *Policy) Report {
 			report.Errors = append(report.Errors, err)
 		}
 	}
+	j := judgements.Get().(*judgement)
+	defer j.free()
+	j.subject, j.policy = report.Subject, policy
 	for _, c := range suite {
 		if c.Kind != report.Subject.Kind || !policy.Wants(c) {
 			continue
 		}
-		if err := c.apply(subject, policy, &report); err != nil {
+		j.check = c
+		if err := c.apply(subject, j.taker); err != nil {
 			report.Errors = append(report.Errors, err)
 		}
 	}
-	report.Findings = uncovered(report.Findings)
+	if found := uncovered(j.findings); len(found) > 0 {
+		report.Findings = slices.Clone(found)
+	}
 	SortFindings(report.Findings)
 	return report
+}
+
+// A judgement is a run of checks on one subject.
+type judgement struct {
+	subject  Ref
+	policy   *Policy
+	check    *Check // that runs
+	findings []Finding
+
+	taker func(Finding) // take: a closure for each check would cost as much as most checks
+}
+
+// judgements are used again and again, so that a report takes no more memory
+// than its findings.
+var judgements = sync.Pool{New: func() any {
+	j := &judgement{}
+	j.taker = j.take
+	return j
+}}
+
+// free gives j back, without what it was about.
+func (j *judgement) free() {
+	clear(j.findings)
+	j.subject, j.policy, j.check, j.findings = Ref{}, nil, nil, j.findings[:0]
+	judgements.Put(j)
+}
+
+// take completes what the check that runs has found, and keeps it.
+func (j *judgement) take(f Finding) {
+	f.Check, f.Subject = j.check, j.subject
+	f.Severity = j.policy.SeverityOf(j.check, f.Severity)
+	f.Message = f.Message.Clean()
+	for i, e := range f.Evidence {
+		f.Evidence[i] = e.Clean()
+	}
+	j.findings = append(j.findings, f)
 }
 
 // SortFindings puts the worst first, then orders by line.
@@ -51,21 +94,13 @@ func SortFindings(findings []Finding) {
 	})
 }
 
-func (c *Check) apply(subject Subject, policy *Policy, report *Report) (err error) {
+func (c *Check) apply(subject Subject, take func(Finding)) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("check %s: panic: %v", c.ID, r)
 		}
 	}()
-	c.Run(subject, func(f Finding) {
-		f.Check, f.Subject = c, report.Subject
-		f.Severity = policy.SeverityOf(c, f.Severity)
-		f.Message = f.Message.Clean()
-		for i, e := range f.Evidence {
-			f.Evidence[i] = e.Clean()
-		}
-		report.Findings = append(report.Findings, f)
-	})
+	c.Run(subject, take)
 	return nil
 }
 

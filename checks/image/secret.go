@@ -104,7 +104,11 @@ func leaks(createdBy string) []leak {
 	var found []leak
 	env := isEnv(text)
 	var taken [][]int
-	for _, m := range assigned().FindAllStringSubmatchIndex(text, -1) {
+	var assignments [][]int
+	if strings.Contains(text, "=") {
+		assignments = assigned().FindAllStringSubmatchIndex(text, -1)
+	}
+	for _, m := range assignments {
 		name, value := text[m[2]:m[3]], strings.Trim(text[m[4]:m[5]], `"'`)
 		if secret.Variable(name, value) {
 			found = append(found, leak{name, env, masked(text, m[4], m[5]), value})

@@ -19,7 +19,7 @@ type step struct {
 
 // steps returns the history, the oldest first.
 func (i *Image) steps() []step {
-	var out []step
+	out := make([]step, 0, len(i.History))
 	for n, h := range slices.Backward(i.History) {
 		out = append(out, parseStep(len(i.History)-n, h.CreatedBy))
 	}

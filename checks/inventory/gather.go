@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -70,7 +71,7 @@ func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, er
 	if c != nil && (selection.AllContainers || len(selection.Containers) > 0 || selection.wantsImages()) {
 		info, infoErr := c.Info(ctx, client.InfoOptions{})
 		if err = errors.Join(err, infoErr); infoErr == nil {
-			r.facts = factsOf(info.Info)
+			r.facts, r.info = factsOf(info.Info), &info.Info
 		}
 	}
 	use, useErr := v.useOf(ctx, c, selection)
@@ -113,23 +114,34 @@ func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, er
 			}
 		}
 	})
+	for i := range items {
+		h, ok := items[i].Subject.(*host.Host)
+		if !ok {
+			continue
+		}
+		if selection.AllContainers && err == nil {
+			attachRead(h, items)
+		} else if err := r.attach(ctx, h); err != nil {
+			items[i] = broken(h.Ref(), err)
+			continue
+		}
+		items[i] = v.judged(h)
+	}
 	if selection.wantsImages() {
 		v.completeImages(ctx, c, items, selection, use)
 	}
 	return append(items, failed...), err
 }
 
-// gather reads a subject and judges it, but for a container, which is not
-// judged before all are known.
+// gather reads a subject and judges it, but for a container and the host, which
+// are not judged before all containers are known.
 func (v *Inventory) gather(ctx context.Context, r reader, ref checks.Ref) Item {
 	subject, err := r.read(ctx, ref)
-	if err == nil && ref.Kind == checks.Host {
-		h := *subject.(*host.Host)
-		err = r.attach(ctx, &h)
-		subject = &h
-	}
 	if err != nil {
 		return broken(ref, err)
+	}
+	if ref.Kind == checks.Host {
+		return Item{Subject: subject}
 	}
 	if c, ok := subject.(*container.Container); ok {
 		if r.samples != nil {
@@ -138,6 +150,24 @@ func (v *Inventory) gather(ctx context.Context, r reader, ref checks.Ref) Item {
 		return Item{Subject: c}
 	}
 	return v.judged(subject)
+}
+
+// attachRead tells h of the containers among items, which are all there are.
+func attachRead(h *host.Host, items []Item) {
+	h.Attached = []host.Attached{}
+	for i := range items {
+		c, ok := items[i].Subject.(*container.Container)
+		if !ok {
+			continue
+		}
+		a := host.Inspected(*c.Inspect)
+		a.Outdated = outdated(c.Inspect.Image, c.Settings.Image, c.TagID)
+		h.Attached = append(h.Attached, a)
+		if a.Running {
+			h.Containers = append(h.Containers, host.Running{Name: a.Name, Image: a.Image})
+		}
+	}
+	slices.SortFunc(h.Attached, func(a, b host.Attached) int { return strings.Compare(a.Name, b.Name) })
 }
 
 func broken(ref checks.Ref, err error) Item {
@@ -168,6 +198,9 @@ func (v *Inventory) connect(ctx context.Context, x *images, wanted bool) (*clien
 
 // choose lists what selection wants of the engine.
 func (v *Inventory) choose(ctx context.Context, c *client.Client, x *images, selection Selection) (refs []checks.Ref, missing []Item, err error) {
+	if selection.Host { // first: it is several questions, one after the other
+		refs = append(refs, checks.Ref{Kind: checks.Host})
+	}
 	if selection.AllContainers {
 		all, err := c.ContainerList(ctx, client.ContainerListOptions{All: true})
 		if err != nil {
@@ -197,9 +230,6 @@ func (v *Inventory) choose(ctx context.Context, c *client.Client, x *images, sel
 			continue
 		}
 		refs = append(refs, ref)
-	}
-	if selection.Host {
-		refs = append(refs, checks.Ref{Kind: checks.Host})
 	}
 	return refs, missing, nil
 }

@@ -120,11 +120,14 @@ func manages(h *host.Host) bool {
 // engine reads what docker info tells, and what stands beside it on this
 // machine.
 func (r reader) engine(ctx context.Context, h *host.Host) error {
-	info, err := r.client.Info(ctx, client.InfoOptions{})
-	if err != nil {
-		return err
+	if r.info == nil {
+		info, err := r.client.Info(ctx, client.InfoOptions{})
+		if err != nil {
+			return err
+		}
+		r.info = &info.Info
 	}
-	h.Info, h.Version, h.APIVersion, h.Endpoint = info.Info, info.Info.ServerVersion, r.client.ClientVersion(), r.endpoint
+	h.Info, h.Version, h.APIVersion, h.Endpoint = *r.info, r.info.ServerVersion, r.client.ClientVersion(), r.endpoint
 	if r.local {
 		h.Processes = processes()
 	}

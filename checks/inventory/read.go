@@ -35,6 +35,7 @@ type reader struct {
 	registry *registry
 	samples  *atomic.Int32 // of stats that were taken; nil: only what an inspection shows
 
+	info    *system.Info // read already; nil: not yet
 	facts   engineFacts
 	project dockerfile.Rules // what the user decided about Dockerfiles
 	rules   image.Rules      // and about images

@@ -104,12 +104,21 @@ func isName(c byte) bool {
 
 // Tokens returns the secrets in text that are recognised by their form alone.
 func Tokens(text string) []Match {
+	if len(text) < shortest {
+		return nil
+	}
 	found := urlPasswords(text, privateKeys(text, nil))
-	for i := range forms {
-		found = forms[i].find(text, found)
+	if mayHoldToken(text) {
+		for i := range forms {
+			found = forms[i].find(text, found)
+		}
 	}
 	return disjoint(found)
 }
+
+// shortest is the length of the shortest text that Tokens finds something in:
+// "://:p@".
+const shortest = 6
 
 // Literal reports whether value can be a secret itself, rather than nothing, a
 // reference to a variable, a switch, a path or a placeholder.

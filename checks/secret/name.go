@@ -3,6 +3,7 @@ package secret
 import (
 	"slices"
 	"strings"
+	"sync"
 )
 
 // sensitive words mark a name as that of a secret when they stand alone in it.
@@ -22,7 +23,26 @@ const keyKinds = " gpg pgp primary foreign sort partition cache host "
 // endings make a longer word sensitive: PGPASSWORD, accesstoken.
 var endings = []string{"password", "passwd", "passphrase", "apikey", "secretkey", "accesstoken", "authtoken"}
 
-func in(list, word string) bool { return strings.Contains(list, " "+word+" ") }
+// A class is what a word does in a name.
+type class uint8
+
+const (
+	isSensitive class = 1 << iota
+	isQualifier
+	isPublic
+	isKeyKind
+)
+
+// classes are those of all words above, which is quicker than to search lists.
+var classes = sync.OnceValue(func() map[string]class {
+	all := map[string]class{}
+	for c, list := range map[class]string{isSensitive: sensitive, isQualifier: qualifiers, isPublic: public, isKeyKind: keyKinds} {
+		for _, word := range strings.Fields(list) {
+			all[word] |= c
+		}
+	}
+	return all
+})
 
 // SensitiveName reports whether a variable, argument or label called name is
 // likely to hold a secret.
@@ -31,19 +51,20 @@ func SensitiveName(name string) bool {
 		return false
 	}
 	found := false
-	before := ""
+	before, classes := class(0), classes()
 	for _, w := range split(name) {
+		c := classes[w]
 		switch {
-		case in(public, w):
+		case c&isPublic != 0:
 			return false
-		case w == "key" && in(keyKinds, before):
+		case w == "key" && before&isKeyKind != 0:
 			found = false
-		case in(sensitive, w) || slices.ContainsFunc(endings, func(e string) bool { return strings.HasSuffix(w, e) }):
+		case c&isSensitive != 0 || slices.ContainsFunc(endings, func(e string) bool { return strings.HasSuffix(w, e) }):
 			found = true
-		case in(qualifiers, w):
+		case c&isQualifier != 0:
 			found = false
 		}
-		before = w
+		before = c
 	}
 	return found
 }

@@ -128,3 +128,28 @@ func FuzzRedact(f *testing.F) {
 		Redact(text)
 	})
 }
+
+// TestTokensAreNotOverlooked holds the quick look at words to what the forms
+// themselves find.
+func TestTokensAreNotOverlooked(t *testing.T) {
+	for _, f := range forms {
+		for _, hint := range f.hints {
+			for _, before := range []string{"", " ", "=", "\"", "é"} {
+				if text := before + hint; !mayHoldToken(text) {
+					t.Errorf("%q is not looked at", text)
+				}
+			}
+			if text := "x" + hint; f.find(text, nil) != nil {
+				t.Errorf("%q begins within a word", text)
+			}
+		}
+	}
+	for _, text := range []string{"", "s", "/usr/bin/app --listen :8080", "container-runs-as-root", "80:80/tcp"} {
+		if mayHoldToken(text) && Tokens(text) != nil {
+			t.Errorf("%q holds a token", text)
+		}
+	}
+	if got := Tokens("://:p@"); len(got) != 1 {
+		t.Errorf("the shortest secret is not found: %v", got)
+	}
+}
