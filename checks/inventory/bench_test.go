@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"testing"
 	"time"
@@ -25,7 +26,30 @@ func BenchmarkPosture(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { s.Close() })
-	target, err := engine.Resolve(s.Host())
+	benchPosture(b, s.Host(), 1300)
+}
+
+// BenchmarkPostureReal is the same on a real engine with 200 containers of 20
+// images.
+func BenchmarkPostureReal(b *testing.B) {
+	c := dockertest.Private(b)
+	const images, containers = 20, 200
+	var all []dockertest.Image
+	for i := range images {
+		all = append(all, dockertest.Probe(fmt.Sprintf("app%d:1", i), fmt.Sprintf("-flag=%d", i)))
+	}
+	dockertest.Load(b, c, "app", all...)
+	for i := range containers {
+		_, err := c.ContainerCreate(b.Context(), client.ContainerCreateOptions{Name: fmt.Sprintf("c%d", i), Image: fmt.Sprintf("app%d:1", i%images)})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	benchPosture(b, c.DaemonHost(), images+containers)
+}
+
+func benchPosture(b *testing.B, host string, least int) {
+	target, err := engine.Resolve(host)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -40,7 +64,7 @@ func BenchmarkPosture(b *testing.B) {
 		began = time.Now()
 		v := New(Options{Target: &target, Suite: suite.All()})
 		items, err := v.Gather(b.Context(), Selection{AllContainers: true, AllImages: true, Host: true})
-		if err != nil || len(items) < 1300 {
+		if err != nil || len(items) < least {
 			b.Fatalf("%d items, %v", len(items), err)
 		}
 		ours += time.Since(began)

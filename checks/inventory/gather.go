@@ -61,6 +61,17 @@ func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, er
 	if !selection.wantsEngine() {
 		err = nil // base images are good to know, not necessary
 	}
+	var info client.SystemInfoResult
+	var infoErr error
+	asked := make(chan struct{})
+	if c != nil && (selection.AllContainers || len(selection.Containers) > 0 || selection.wantsImages()) {
+		go func() {
+			defer close(asked)
+			info, infoErr = c.Info(ctx, client.InfoOptions{})
+		}()
+	} else {
+		close(asked)
+	}
 	if c != nil && selection.wantsEngine() {
 		more, missing, listErr := v.choose(ctx, c, x, selection)
 		refs, failed = append(refs, more...), append(failed, missing...)
@@ -69,7 +80,7 @@ func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, er
 	r := v.reader(x)
 	r.client, r.contexts = c, &contexts{}
 	if c != nil && (selection.AllContainers || len(selection.Containers) > 0 || selection.wantsImages()) {
-		info, infoErr := c.Info(ctx, client.InfoOptions{})
+		<-asked
 		if err = errors.Join(err, infoErr); infoErr == nil {
 			r.facts, r.info = factsOf(info.Info), &info.Info
 		}

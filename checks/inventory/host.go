@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -275,22 +273,6 @@ func (r reader) attach(ctx context.Context, h *host.Host) error {
 	slices.SortFunc(h.Attached, func(a, b host.Attached) int { return strings.Compare(a.Name, b.Name) })
 	h.Usage = r.images.usage(h.Usage, h.Attached)
 	return nil
-}
-
-// processes returns the names of the processes of this machine, nil where it
-// has no /proc.
-func processes() []string {
-	paths, err := filepath.Glob("/proc/[0-9]*/comm")
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for _, p := range paths {
-		if comm, err := os.ReadFile(p); err == nil {
-			names = append(names, strings.TrimSpace(string(comm)))
-		}
-	}
-	return names
 }
 
 // unreachable reports whether err means that the engine was not reached, rather
