@@ -20,6 +20,7 @@ func Find(text string) []Match {
 		return found
 	}
 	found = assigned(text, found)
+	found = userPasswords(text, found)
 	if strings.Contains(text, "uthorization") || strings.Contains(text, "UTHORIZATION") {
 		for _, m := range bearer().FindAllStringSubmatchIndex(text, -1) {
 			found = append(found, Match{"authorization-header", m[2], m[3]})
@@ -53,6 +54,43 @@ func assigned(text string, found []Match) []Match {
 		if Literal(text[start:end]) {
 			found = append(found, Match{"sensitive-name", start, end})
 			at = end - 1
+		}
+	}
+	return found
+}
+
+// userPasswords adds the passwords that curl is given with its user: -u me:pw.
+// Of other programs -u is followed by ids of a user and a group.
+func userPasswords(text string, found []Match) []Match {
+	if !strings.Contains(text, "curl") {
+		return found
+	}
+	for _, option := range []string{"-u", "--user", "-U", "--proxy-user"} {
+		for at := 0; ; {
+			i := strings.Index(text[at:], option)
+			if i < 0 {
+				break
+			}
+			begin := at + i
+			at = begin + len(option)
+			if begin > 0 && isName(text[begin-1]) || at == len(text) {
+				continue
+			}
+			value := at
+			if c := text[at]; c == ' ' || c == '\t' || c == '=' {
+				value++
+			} else if len(option) > 2 {
+				continue // another option
+			}
+			start, end := valueAt(text, value)
+			colon := strings.IndexByte(text[start:end], ':')
+			if colon <= 0 {
+				continue
+			}
+			if password := text[start+colon+1 : end]; Literal(password) && strings.Trim(password, "0123456789") != "" {
+				found = append(found, Match{"password-of-user", start + colon + 1, end})
+				at = end
+			}
 		}
 	}
 	return found

@@ -153,3 +153,21 @@ func TestTokensAreNotOverlooked(t *testing.T) {
 		t.Errorf("the shortest secret is not found: %v", got)
 	}
 }
+
+func TestPasswordsOfCurl(t *testing.T) {
+	for text, want := range map[string]string{
+		"RUN curl -u me:s3same https://x":         "RUN curl -u me:" + Mask + " https://x",
+		"curl -ume:s3same https://x":              "curl -ume:" + Mask + " https://x",
+		"curl --user 'me:s3 same' https://x":      "curl --user 'me:" + Mask + "' https://x",
+		"curl --proxy-user=me:s3same x | sh":      "curl --proxy-user=me:" + Mask + " x | sh",
+		"curl -u me:$PASSWORD https://x":          "curl -u me:$PASSWORD https://x",
+		"curl -u me https://x:80/":                "curl -u me https://x:80/",
+		"docker run -u 1000:1000 curlimages/curl": "docker run -u 1000:1000 curlimages/curl",
+		"curl --user-agent a:b https://x":         "curl --user-agent a:b https://x",
+		"useradd -u 10:staff app":                 "useradd -u 10:staff app",
+	} {
+		if got := Redact(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
