@@ -27,7 +27,8 @@ var userCreatedNotUsed = check(checks.Check{
 		return
 	}
 	for _, a := range f.accounts(s) {
-		if a.name == "" || a.name == "root" || a.uid == "0" || f.startMentions(s, a.name) {
+		// dockremap owns user namespaces: nobody is meant to run as it.
+		if a.name == "" || a.name == "root" || a.name == "dockremap" || a.uid == "0" || f.startMentions(s, a.name) {
 			continue
 		}
 		finding := f.findingAt(a.in, a.start, a.end, a.name, checks.Msg("the user %s is created, but no USER makes the container run as it", a.name))

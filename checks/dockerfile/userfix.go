@@ -242,10 +242,3 @@ var startsAsRoot = map[string]bool{
 	"cassandra": true, "couchdb": true, "rabbitmq": true, "nginx": true, "httpd": true, "influxdb": true,
 	"wordpress": true, "nextcloud": true, "ghost": true, "registry": true, "traefik": true,
 }
-
-// nonRootByName reports whether the name of an image promises a user other
-// than root.
-func nonRootByName(r reference) bool {
-	return strings.Contains(r.tag, "nonroot") || strings.Contains(r.name, "unprivileged") ||
-		strings.Contains(r.name, "nonroot") || strings.HasPrefix(r.name, "cgr.dev/chainguard/")
-}
