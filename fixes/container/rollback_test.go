@@ -54,6 +54,30 @@ func TestExitIsRolledBack(t *testing.T) {
 	})
 }
 
+// TestRestartLoopIsRolledBack: a replacement that starts and exits over and
+// over can be caught in the moment in which the engine cannot change its
+// restart policy, because the program has just ended.
+func TestRestartLoopIsRolledBack(t *testing.T) {
+	l := memoryLab(t)
+	l.load(dockertest.Probe("app:1"))
+	name := l.prefix + "app"
+	l.run("app", service("-need-write", "/var/state"))
+	before := l.inspect(name)
+	r := l.asking(l.subject(name), "container-rootfs-writable")
+	r.Values = checks.Values{"tmpfs": ""}
+	p := l.plan(name, r)
+	// The original is disarmed, then the replacement.
+	l.server.Inject(dockertest.Fault{Endpoint: "POST /containers/{id}/update", Nth: 2, Status: 500, Message: "container not running"})
+	err := l.applyFails(p)
+	if errors.Is(err, fixes.ErrBroken) {
+		t.Errorf("error %q", err)
+	}
+	l.back(before)
+	if e := l.entry(p.ID); e.State != ledger.RolledBack {
+		t.Errorf("state %s", e.State)
+	}
+}
+
 // TestLeavingWithoutErrorIsAFailure: a service that exits with 0 does not serve.
 func TestLeavingWithoutErrorIsAFailure(t *testing.T) {
 	onEngines(t, func(t *testing.T, l *lab) {

@@ -131,7 +131,7 @@ func samePolicy(a, b api.RestartPolicy) bool {
 // up beside the original.
 func (m *Mechanic) retire(ctx context.Context, j *journal, c *api.InspectResponse) error {
 	if !c.HostConfig.RestartPolicy.IsNone() {
-		if err := m.policy(ctx, c.ID, api.RestartPolicy{Name: api.RestartPolicyDisabled}); err != nil {
+		if err := m.disarm(ctx, c.ID); err != nil {
 			return err
 		}
 	}
@@ -144,6 +144,21 @@ func (m *Mechanic) retire(ctx context.Context, j *journal, c *api.InspectRespons
 		return m.rename(ctx, c.ID, j.lock())
 	}
 	return nil
+}
+
+// disarm takes the restart policy from a container that may be starting and
+// exiting over and over. In the moment between the two the engine takes it for
+// running and cannot change it: then it is stopped first, which ends the loop.
+func (m *Mechanic) disarm(ctx context.Context, id string) error {
+	never := api.RestartPolicy{Name: api.RestartPolicyDisabled}
+	err := m.policy(ctx, id, never)
+	if err == nil || errdefs.IsNotFound(err) {
+		return err
+	}
+	if stopped := m.stop(ctx, id); stopped != nil {
+		return errors.Join(err, stopped)
+	}
+	return m.policy(ctx, id, never)
 }
 
 // discard removes what the transaction made.
