@@ -227,6 +227,9 @@ func (e *engine) eventsSoFar() {
 		if m.Action == "load" || strings.HasPrefix(string(m.Action), "exec_") {
 			continue // how images came to be, and how often a check ran
 		}
+		if m.Action == events.ActionTop || m.Action == events.ActionSave {
+			continue // anybody may look at the engine meanwhile
+		}
 		attributes := maps.Clone(m.Actor.Attributes)
 		for k := range attributes {
 			if strings.HasPrefix(k, dockertest.Label) || k == "execDuration" {
