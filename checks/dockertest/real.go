@@ -111,13 +111,33 @@ func Cleanup(ctx context.Context, c *client.Client, prefix string) error {
 			keep(err)
 		}
 	}
-	images, err := c.ImageList(ctx, client.ImageListOptions{All: true, Filters: client.Filters{}.Add("label", prefixLabel+"="+prefix)})
-	keep(err)
-	for _, one := range images.Items {
-		_, err := c.ImageRemove(ctx, one.ID, client.ImageRemoveOptions{Force: true})
-		keep(err)
-	}
+	keep(removeImages(ctx, c, prefix))
 	return errors.Join(errs...)
+}
+
+// removeImages removes the images of prefix. Those that others are built on go
+// after these, and a build that was given up takes a moment to let go.
+func removeImages(ctx context.Context, c *client.Client, prefix string) error {
+	for {
+		images, err := c.ImageList(ctx, client.ImageListOptions{All: true, Filters: client.Filters{}.Add("label", prefixLabel+"="+prefix)})
+		if err != nil {
+			return err
+		}
+		var errs []error
+		for _, one := range images.Items {
+			if _, err := c.ImageRemove(ctx, one.ID, client.ImageRemoveOptions{Force: true}); err != nil && !errdefs.IsNotFound(err) {
+				errs = append(errs, err)
+			}
+		}
+		if err := errors.Join(errs...); err == nil || !errdefs.IsConflict(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(errs...)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 const prefixLabel = Label + ".prefix"
