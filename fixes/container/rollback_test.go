@@ -298,9 +298,13 @@ func TestUndoFails(t *testing.T) {
 			err := l.fixer.Undo(t.Context(), p.ID, nil)
 			l.server.Heal()
 			if err == nil {
-				if l.server.Count(call) >= nth {
+				// A restart policy that cannot be changed is tried again once
+				// its container was stopped.
+				gotOver := call == "POST /containers/{id}/update" && nth == 1
+				if l.server.Count(call) >= nth && !gotOver {
 					t.Errorf("%s %d: the failure went unnoticed", call, nth)
 				}
+				l.back(before)
 				continue
 			}
 			if errors.Is(err, fixes.ErrBroken) {
