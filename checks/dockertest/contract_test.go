@@ -230,6 +230,9 @@ func (e *engine) eventsSoFar() {
 		if m.Action == events.ActionTop || m.Action == events.ActionSave {
 			continue // anybody may look at the engine meanwhile
 		}
+		if m.Type == events.NodeEventType {
+			continue // a manager tells of its own state when it pleases, and how often
+		}
 		attributes := maps.Clone(m.Actor.Attributes)
 		for k := range attributes {
 			if strings.HasPrefix(k, dockertest.Label) || k == "execDuration" {
