@@ -403,6 +403,8 @@ func (s *Server) disconnectNetwork(w http.ResponseWriter, r *http.Request) error
 	}
 	if c.running() {
 		s.detach(c, n, e)
+	} else {
+		s.announceLeave(c, n)
 	}
 	delete(c.NetworkSettings.Networks, n.Name)
 	c.touch()

@@ -117,15 +117,19 @@ func (s *Server) join(c *ctr) error {
 			s.leave(c)
 			return err
 		}
+		inside := i > 0
 		if i == 0 {
 			err = s.publish(c)
+			inside = err != nil // ports are taken after the address
 		}
 		if err == nil {
 			err = s.attach(c, n, e)
 		}
 		if err != nil {
 			s.leave(c)
-			s.detach(c, n, e) // announced although it never was in
+			if inside {
+				s.detach(c, n, e) // announced although it never was in
+			}
 			return err
 		}
 	}

@@ -57,7 +57,11 @@ func networks(e *engine) {
 	e.ready(id)
 	e.endpoints(id)
 	e.eventsSoFar()
-	rival := e.mustCreate("rival", container.Config{Image: "app:1"}, container.HostConfig{NetworkMode: container.NetworkMode(e.prefix + "front")})
+	// The rival has one network only: an engine takes several in any order,
+	// and how many it had joined before the refusal shows in its events.
+	rival := e.mustCreate("rival", container.Config{Image: "app:1"}, container.HostConfig{NetworkMode: "none"})
+	_, err = e.cli.NetworkDisconnect(ctx, "none", client.NetworkDisconnectOptions{Container: rival})
+	e.fails("rival off its network", err)
 	connect("rival to the same address", e.prefix+"fixed", rival, &network.EndpointSettings{IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: address}})
 	_, err = e.cli.ContainerStart(ctx, rival, client.ContainerStartOptions{})
 	e.fails("start rival", err)
