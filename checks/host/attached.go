@@ -32,6 +32,18 @@ type Mounted struct {
 	Writable       bool
 }
 
+// Attach tells h of all containers of its engine; the host keeps the slice, and
+// sorts it by name.
+func (h *Host) Attach(all []Attached) {
+	slices.SortFunc(all, func(a, b Attached) int { return strings.Compare(a.Name, b.Name) })
+	h.Attached, h.Containers = all, nil
+	for _, a := range all {
+		if a.Running {
+			h.Containers = append(h.Containers, Running{Name: a.Name, Image: a.Image, Published: a.Ports})
+		}
+	}
+}
+
 // Labels by which compose and the swarm mark what they start.
 const (
 	labelProject = "com.docker.compose.project"

@@ -2,21 +2,16 @@ package inventory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/moby/moby/client"
-	"golang.org/x/sync/errgroup"
 
 	"plimsoll/checks"
-	"plimsoll/checks/compose"
 	"plimsoll/checks/container"
 	"plimsoll/checks/engine"
-	"plimsoll/checks/host"
 )
 
 // A Selection names what to gather once, without following it.
@@ -42,143 +37,90 @@ func (s Selection) wantsImages() bool { return s.AllImages || len(s.Images) > 0 
 // Gather reads and judges what selection names. What cannot be read is an item
 // whose report has errors. The error is that of the engine, when it was asked
 // for and is not there; the files have been gathered all the same.
+//
+// Reading goes as fast as the engine answers: what is known to be wanted is read
+// while the rest is still being listed. Judging follows once everything has
+// been read, since subjects are judged by what stands around them.
 func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, error) {
-	var refs []checks.Ref
-	var failed []Item
-	for _, path := range selection.Paths {
-		t, err := find(ctx, path, v.options.From)
-		if err != nil {
-			ref := checks.Ref{Kind: checks.Dockerfile, ID: path, Name: path}
-			failed = append(failed, broken(ref, err))
-		}
-		refs = append(refs, t.files...)
-	}
+	files, failed := v.files(ctx, selection.Paths)
 	x := &images{}
-	c, err := v.connect(ctx, x, selection.wantsEngine() || len(refs) > 0)
+	c, err := v.connect(ctx, x, selection.wantsEngine() || len(files) > 0)
 	if c != nil {
 		defer c.Close()
 	}
-	if !selection.wantsEngine() {
-		err = nil // base images are good to know, not necessary
-	}
-	var info client.SystemInfoResult
-	var infoErr error
-	asked := make(chan struct{})
-	if c != nil && (selection.AllContainers || len(selection.Containers) > 0 || selection.wantsImages()) {
-		go func() {
-			defer close(asked)
-			info, infoErr = c.Info(ctx, client.InfoOptions{})
-		}()
-	} else {
-		close(asked)
-	}
-	if c != nil && selection.wantsEngine() {
-		more, missing, listErr := v.choose(ctx, c, x, selection)
-		refs, failed = append(refs, more...), append(failed, missing...)
-		err = listErr
-	}
-	r := v.reader(x)
-	r.client, r.contexts = c, &contexts{}
-	if c != nil && (selection.AllContainers || len(selection.Containers) > 0 || selection.wantsImages()) {
-		<-asked
-		if err = errors.Join(err, infoErr); infoErr == nil {
-			r.facts, r.info = factsOf(info.Info), &info.Info
-		}
-	}
-	use, useErr := v.useOf(ctx, c, selection)
-	err = errors.Join(err, useErr)
+	r := v.reader(ctx, x, c)
+	r.contexts = &contexts{}
 	if selection.Closely {
 		r.samples = new(atomic.Int32)
 	}
-	items := make([]Item, len(refs))
-	each := func(do func(i int)) {
-		group := new(errgroup.Group)
-		group.SetLimit(max(readers, runtime.GOMAXPROCS(0)))
-		for i := range refs {
-			group.Go(func() error { do(i); return nil }) // failures are in the items
-		}
-		_ = group.Wait()
+	g := &gathering{v: v, r: r, selection: selection, workers: hire(max(readers, runtime.GOMAXPROCS(0)))}
+	defer g.workers.dismiss()
+	g.read(ctx, files)
+	switch {
+	case !selection.wantsEngine():
+		err = nil // base images are good to know, not necessary
+		g.workers.wait()
+	case c != nil:
+		failed = append(failed, g.ask(ctx)...)
+		g.workers.wait()
+		err = g.relate(ctx)
 	}
-	each(func(i int) { items[i] = v.gather(ctx, r, refs[i]) })
-	var containers []*container.Container
-	for _, item := range items {
-		if c, ok := item.Subject.(*container.Container); ok {
-			containers = append(containers, c)
-		}
-	}
-	if len(containers) > 0 {
-		neighbours, besideErr := r.beside(ctx, containers, selection.AllContainers)
-		err = errors.Join(err, besideErr)
-		for _, c := range containers {
-			if neighbours != nil {
-				c.Around = neighbours.Of(c.Settings.Name)
-			}
-		}
-	}
-	each(func(i int) {
-		switch s := items[i].Subject.(type) {
-		case *container.Container:
-			items[i] = v.judged(s)
-		case *compose.File:
-			if s.Running = running(s, containers); len(s.Running) > 0 {
-				items[i] = v.judged(s)
-			}
-		}
-	})
-	for i := range items {
-		h, ok := items[i].Subject.(*host.Host)
-		if !ok {
-			continue
-		}
-		if selection.AllContainers && err == nil {
-			attachRead(h, items)
-		} else if err := r.attach(ctx, h); err != nil {
-			items[i] = broken(h.Ref(), err)
-			continue
-		}
-		items[i] = v.judged(h)
-	}
-	if selection.wantsImages() {
-		v.completeImages(ctx, c, items, selection, use)
+	g.judge()
+	items := make([]Item, len(g.items), len(g.items)+len(failed))
+	for i, item := range g.items {
+		items[i] = *item
 	}
 	return append(items, failed...), err
 }
 
-// gather reads a subject and judges it, but for a container and the host, which
-// are not judged before all containers are known.
-func (v *Inventory) gather(ctx context.Context, r reader, ref checks.Ref) Item {
-	subject, err := r.read(ctx, ref)
-	if err != nil {
-		return broken(ref, err)
-	}
-	if ref.Kind == checks.Host {
-		return Item{Subject: subject}
-	}
-	if c, ok := subject.(*container.Container); ok {
-		if r.samples != nil {
-			c = r.closer(ctx, c)
-		}
-		return Item{Subject: c}
-	}
-	return v.judged(subject)
+// A gathering is one run of [Inventory.Gather].
+type gathering struct {
+	v         *Inventory
+	r         reader
+	selection Selection
+	workers   *workers
+	items     []*Item
 }
 
-// attachRead tells h of the containers among items, which are all there are.
-func attachRead(h *host.Host, items []Item) {
-	h.Attached = []host.Attached{}
-	for i := range items {
-		c, ok := items[i].Subject.(*container.Container)
-		if !ok {
-			continue
-		}
-		a := host.Inspected(*c.Inspect)
-		a.Outdated = outdated(c.Inspect.Image, c.Settings.Image, c.TagID)
-		h.Attached = append(h.Attached, a)
-		if a.Running {
-			h.Containers = append(h.Containers, host.Running{Name: a.Name, Image: a.Image})
+// read begins to read what is called refs.
+func (g *gathering) read(ctx context.Context, refs []checks.Ref) {
+	for _, ref := range refs {
+		item := &Item{Ref: ref}
+		g.items = append(g.items, item)
+		g.workers.do(func() {
+			subject, err := g.r.read(ctx, ref)
+			if err != nil {
+				*item = broken(ref, err)
+				return
+			}
+			if c, ok := subject.(*container.Container); ok && g.r.samples != nil {
+				subject = g.r.closer(ctx, c)
+			}
+			item.Subject = subject
+		})
+	}
+}
+
+// judge judges all that was read, several at once.
+func (g *gathering) judge() {
+	for _, item := range g.items {
+		if item.Subject != nil {
+			g.workers.do(func() { *item = g.v.judged(item.Subject) })
 		}
 	}
-	slices.SortFunc(h.Attached, func(a, b host.Attached) int { return strings.Compare(a.Name, b.Name) })
+	g.workers.wait()
+}
+
+// files returns the files that paths stand for.
+func (v *Inventory) files(ctx context.Context, paths []string) (refs []checks.Ref, failed []Item) {
+	for _, path := range paths {
+		t, err := find(ctx, path, v.options.From)
+		if err != nil {
+			failed = append(failed, broken(checks.Ref{Kind: checks.Dockerfile, ID: path, Name: path}, err))
+		}
+		refs = append(refs, t.files...)
+	}
+	return refs, failed
 }
 
 func broken(ref checks.Ref, err error) Item {
@@ -207,33 +149,46 @@ func (v *Inventory) connect(ctx context.Context, x *images, wanted bool) (*clien
 	return c, nil
 }
 
-// choose lists what selection wants of the engine.
-func (v *Inventory) choose(ctx context.Context, c *client.Client, x *images, selection Selection) (refs []checks.Ref, missing []Item, err error) {
-	if selection.Host { // first: it is several questions, one after the other
-		refs = append(refs, checks.Ref{Kind: checks.Host})
+// ask begins to read what is wanted of the engine: images first, since they are
+// listed already, and returns what is not there.
+func (g *gathering) ask(ctx context.Context) (missing []Item) {
+	go g.r.lists.info()
+	go g.r.lists.containers() // takes long on a real engine
+	if g.selection.Host {
+		g.read(ctx, []checks.Ref{{Kind: checks.Host}}) // several questions, one after the other
 	}
-	if selection.AllContainers {
-		all, err := c.ContainerList(ctx, client.ContainerListOptions{All: true})
-		if err != nil {
-			return nil, nil, fmt.Errorf("listing containers: %w", err)
-		}
-		for _, s := range runningFirst(all.Items) {
+	images, missing := g.chosenImages()
+	g.read(ctx, images)
+	g.read(ctx, g.chosenContainers())
+	return missing
+}
+
+// chosenContainers returns the containers that are wanted, running ones first.
+func (g *gathering) chosenContainers() (refs []checks.Ref) {
+	if g.selection.AllContainers {
+		all, _ := g.r.lists.containers() // what went wrong is told when they are related
+		for _, s := range runningFirst(all) {
 			refs = append(refs, checks.Ref{Kind: checks.Container, ID: s.ID, Name: name(s.Names)})
 		}
 	}
-	for _, name := range selection.Containers {
+	for _, name := range g.selection.Containers {
 		refs = append(refs, checks.Ref{Kind: checks.Container, ID: name, Name: name})
 	}
-	if selection.AllImages {
-		for _, id := range x.all() {
-			ref, _ := imageRef(x, id)
+	return refs
+}
+
+// chosenImages returns the images that are wanted, and those that are not there.
+func (g *gathering) chosenImages() (refs []checks.Ref, missing []Item) {
+	if g.selection.AllImages {
+		for _, id := range g.r.images.all() {
+			ref, _ := imageRef(g.r.images, id)
 			refs = append(refs, ref)
 		}
 	}
-	for _, name := range selection.Images {
-		id := x.resolve(name)
+	for _, name := range g.selection.Images {
+		id := g.r.images.resolve(name)
 		if id == "" && !strings.Contains(name, ":") {
-			id = x.resolve("sha256:" + name)
+			id = g.r.images.resolve("sha256:" + name)
 		}
 		ref := checks.Ref{Kind: checks.Image, ID: id, Name: name}
 		if id == "" {
@@ -242,7 +197,7 @@ func (v *Inventory) choose(ctx context.Context, c *client.Client, x *images, sel
 		}
 		refs = append(refs, ref)
 	}
-	return refs, missing, nil
+	return refs, missing
 }
 
 // Read returns a fresh snapshot of one subject, for a fix to be planned on or
@@ -261,14 +216,13 @@ func (v *Inventory) Read(ctx context.Context, ref checks.Ref) (checks.Subject, e
 	if err != nil && fromEngine(ref.Kind) {
 		return nil, err // a file is read without what the engine knows
 	}
-	r := v.reader(x)
-	r.client = c
+	r := v.reader(ctx, x, c)
 	if c != nil && ref.Kind == checks.Container {
-		info, err := c.Info(ctx, client.InfoOptions{})
+		info, err := r.lists.info()
 		if err != nil {
 			return nil, err
 		}
-		r.facts = factsOf(info.Info)
+		r.facts = factsOf(info)
 	}
 	subject, err := r.read(ctx, ref)
 	if c, ok := subject.(*container.Container); ok && err == nil {

@@ -17,7 +17,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"plimsoll/checks"
-	"plimsoll/checks/container"
 	"plimsoll/checks/host"
 )
 
@@ -118,14 +117,11 @@ func manages(h *host.Host) bool {
 // engine reads what docker info tells, and what stands beside it on this
 // machine.
 func (r reader) engine(ctx context.Context, h *host.Host) error {
-	if r.info == nil {
-		info, err := r.client.Info(ctx, client.InfoOptions{})
-		if err != nil {
-			return err
-		}
-		r.info = &info.Info
+	info, err := r.lists.info()
+	if err != nil {
+		return err
 	}
-	h.Info, h.Version, h.APIVersion, h.Endpoint = *r.info, r.info.ServerVersion, r.client.ClientVersion(), r.endpoint
+	h.Info, h.Version, h.APIVersion, h.Endpoint = info, info.ServerVersion, r.client.ClientVersion(), r.endpoint
 	if r.local {
 		h.Processes = processes()
 	}
@@ -173,16 +169,15 @@ func (r *reading) fill(name string, err error, gap checks.Message, change func(*
 	return nil
 }
 
-func (r *reading) networks(ctx context.Context) error {
-	result, err := r.client.NetworkList(ctx, client.NetworkListOptions{})
-	var all []network.Network
+func (r *reading) networks(context.Context) error {
+	all, err := r.lists.networks()
 	var bridge *network.Inspect
-	for _, n := range result.Items {
-		all = append(all, n.Network)
+	for _, n := range all {
 		if n.Name == "bridge" {
-			bridge = &network.Inspect{Network: n.Network}
+			bridge = &network.Inspect{Network: n}
 		}
 	}
+	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b network.Network) int { return strings.Compare(a.Name, b.Name) })
 	var found []host.Route
 	if r.local {
@@ -244,35 +239,6 @@ func listed[T any](items []T, err error) []T {
 		return []T{}
 	}
 	return items
-}
-
-// attach lists the containers for [host.Host]; the live inventory knows them
-// already.
-func (r reader) attach(ctx context.Context, h *host.Host) error {
-	result, err := r.client.ContainerList(ctx, client.ContainerListOptions{All: true})
-	if err != nil {
-		return err
-	}
-	h.Attached = []host.Attached{}
-	for _, s := range result.Items {
-		a := host.Listed(s)
-		if len(a.Volumes) > 0 && (strings.HasPrefix(a.Image, "sha256:") || r.images.resolve(a.Image) != s.ImageID) {
-			// Once the tag has moved on, the list shows an id in its place.
-			i, err := r.client.ContainerInspect(ctx, s.ID, client.ContainerInspectOptions{})
-			if err == nil && i.Container.Config != nil {
-				c := container.New(i.Container, nil, "", h.Now)
-				a.Image = c.Settings.Image
-				a.Outdated = outdated(i.Container.Image, a.Image, r.images.resolve(a.Image))
-			}
-		}
-		h.Attached = append(h.Attached, a)
-		if a.Running {
-			h.Containers = append(h.Containers, host.Running{Name: a.Name, Image: a.Image, Published: a.Ports})
-		}
-	}
-	slices.SortFunc(h.Attached, func(a, b host.Attached) int { return strings.Compare(a.Name, b.Name) })
-	h.Usage = r.images.usage(h.Usage, h.Attached)
-	return nil
 }
 
 // unreachable reports whether err means that the engine was not reached, rather

@@ -71,12 +71,16 @@ func contentTrust(tags []string) string {
 		}
 		dir = filepath.Join(home, ".docker")
 	}
+	dir = filepath.Join(dir, "trust", "tuf")
+	if _, err := os.Stat(dir); err != nil {
+		return "" // nobody here uses it
+	}
 	for _, tag := range tags {
 		named, err := reference.ParseNormalizedNamed(tag)
 		if err != nil {
 			continue
 		}
-		path := filepath.Join(dir, "trust", "tuf", filepath.FromSlash(named.Name()))
+		path := filepath.Join(dir, filepath.FromSlash(named.Name()))
 		if info, err := os.Stat(filepath.Join(path, "metadata")); err == nil && info.IsDir() {
 			return path
 		}

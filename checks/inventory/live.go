@@ -190,8 +190,8 @@ func (w *world) read(ctx context.Context, slots *semaphore.Weighted) {
 	if len(batch) == 0 {
 		return
 	}
-	r, era := w.v.reader(w.images), w.era
 	asking := w.v.follow.engine(ctx) // ends with the engine, whose connections would stay otherwise
+	r, era := w.v.reader(asking, w.images, w.v.client.Load()), w.era
 	r.facts = w.engine
 	if host.Kind != "" {
 		r.known, r.parts = w.takeStale(host)
@@ -285,8 +285,10 @@ func (v *Inventory) judge(s checks.Subject) checks.Report {
 	return suppress.Apply(report, Rules(s, v.options.Suite), v.options.Suite, policy, time.Now())
 }
 
-func (v *Inventory) reader(x *images) reader {
-	r := reader{client: v.client.Load(), images: x, registry: &v.asked, project: projectRules(v.policy.Load()), keys: keyRecord{v.options.Keys}}
+// reader returns a reader by client, nil without an engine, for one round of
+// questions.
+func (v *Inventory) reader(ctx context.Context, x *images, c *client.Client) reader {
+	r := reader{client: c, lists: listsOf(ctx, c), images: x, registry: &v.asked, project: projectRules(v.policy.Load()), keys: keyRecord{v.options.Keys}}
 	if !v.options.Demo {
 		if r.site = v.options.Site; r.site.Root == nil {
 			r.site = here()

@@ -226,7 +226,8 @@ func (w *world) look(ctx context.Context) {
 		return
 	}
 	w.looks.busy = true
-	r, asking := w.v.reader(w.images), w.v.follow.engine(ctx)
+	asking := w.v.follow.engine(ctx)
+	r := w.v.reader(asking, w.images, w.v.client.Load())
 	go w.v.guard(ctx, func() {
 		seen := r.look(asking, next)
 		w.v.post(ctx, func(w *world) { w.looked(seen) })

@@ -1,13 +1,11 @@
 package inventory
 
 import (
-	"context"
 	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/moby/moby/api/types/network"
-	"github.com/moby/moby/client"
 
 	"plimsoll/checks/compose"
 	"plimsoll/checks/container"
@@ -93,44 +91,4 @@ func closed(networks []network.Network) map[string]bool {
 		internal[n.Name] = n.Internal
 	}
 	return internal
-}
-
-// beside finds what stands beside the containers among subjects: whole says
-// that these are all there are.
-func (r reader) beside(ctx context.Context, subjects []*container.Container, whole bool) (*container.Neighbours, error) {
-	networks, err := r.client.NetworkList(ctx, client.NetworkListOptions{})
-	if err != nil {
-		return nil, err
-	}
-	list := []network.Network{}
-	for _, n := range networks.Items {
-		list = append(list, n.Network)
-	}
-	all := make([]container.Neighbour, len(subjects))
-	read := map[string]bool{}
-	for i, c := range subjects {
-		all[i] = container.NeighbourOf(c)
-		read[c.Settings.Name] = true
-	}
-	if whole {
-		return container.NewNeighbours(all, closed(list)), nil
-	}
-	others, err := r.client.ContainerList(ctx, client.ContainerListOptions{All: true})
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range others.Items {
-		a := host.Listed(s)
-		if read[a.Name] {
-			continue
-		}
-		n := container.Neighbour{Name: a.Name, Project: a.Project, Networks: a.Networks, Entry: a.Open}
-		for _, v := range a.Volumes {
-			if v.Writable {
-				n.Writes = append(n.Writes, v.Volume)
-			}
-		}
-		all = append(all, n)
-	}
-	return container.NewNeighbours(all, closed(list)), nil
 }

@@ -35,8 +35,8 @@ type reader struct {
 	registry *registry
 	samples  *atomic.Int32 // of stats that were taken; nil: only what an inspection shows
 
-	info    *system.Info // read already; nil: not yet
-	facts   engineFacts
+	lists   lists
+	facts   engineFacts      // zero: not known yet
 	project dockerfile.Rules // what the user decided about Dockerfiles
 	rules   image.Rules      // and about images
 
@@ -66,6 +66,16 @@ func factsOf(info system.Info) engineFacts {
 			CgroupVersion:  info.CgroupVersion,
 			Memory:         info.MemTotal,
 		},
+	}
+}
+
+// tell adds to a subject what the engine means by its settings.
+func (f engineFacts) tell(s checks.Subject) {
+	switch s := s.(type) {
+	case *container.Container:
+		s.NoNewPrivileges, s.Engine = f.noNewPrivileges, f.Engine
+	case *image.Image:
+		s.Arch = f.arch
 	}
 }
 
@@ -114,7 +124,7 @@ func (r reader) container(ctx context.Context, id string) (checks.Subject, error
 	if c.Image, err = r.images.inspect(ctx, r.client, c.Inspect.Image); err != nil && !errdefs.IsNotFound(err) {
 		return nil, err
 	}
-	c.NoNewPrivileges, c.Engine = r.facts.noNewPrivileges, r.facts.Engine
+	r.facts.tell(c)
 	if c.Inspect.State != nil && c.Inspect.State.Running && c.Settings.Config != nil {
 		c.Passwd = r.account(ctx, c)
 	}
@@ -157,7 +167,8 @@ func (r reader) image(ctx context.Context, id string) (checks.Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &image.Image{Inspect: *i, History: history.Items, Now: time.Now(), Arch: r.facts.arch, Rules: r.rules}
+	out := &image.Image{Inspect: *i, History: history.Items, Now: time.Now(), Rules: r.rules}
+	r.facts.tell(out)
 	if out.Base, err = r.base(ctx, i); err != nil {
 		return nil, err
 	}

@@ -54,10 +54,12 @@ func (w *world) basesMoved(f *dockerfile.File, changed []string) bool {
 }
 
 // hostSees tells the host's subject which containers there are, which of them
-// run, and what they use.
+// run, and what they use, once everything has been read.
 func (w *world) hostSees() {
+	if len(w.reading) > 0 {
+		return
+	}
 	attached := make([]host.Attached, 0, len(w.attached))
-	var running []host.Running
 	for key, a := range w.attached {
 		item, ok := w.items[key]
 		if !ok {
@@ -68,17 +70,16 @@ func (w *world) hostSees() {
 			a.Outdated = outdated(c.Inspect.Image, c.Settings.Image, c.TagID)
 		}
 		attached = append(attached, a)
-		if item.Status.State == "running" {
-			running = append(running, host.Running{Name: item.Ref.Name, Image: item.Status.Image, Published: a.Ports})
-		}
 	}
-	slices.SortFunc(running, func(a, b host.Running) int { return strings.Compare(a.Name, b.Name) })
-	slices.SortFunc(attached, func(a, b host.Attached) int { return strings.Compare(a.Name, b.Name) })
 	for _, item := range w.items {
-		if h, ok := item.Subject.(*host.Host); ok && !(slices.Equal(h.Containers, running) && reflect.DeepEqual(h.Attached, attached) && h.Usage == w.images.usage(h.Usage, attached)) {
-			seen := *h
-			seen.Containers, seen.Attached = running, attached
-			seen.Usage = w.images.usage(h.Usage, attached)
+		h, ok := item.Subject.(*host.Host)
+		if !ok {
+			continue
+		}
+		seen := *h
+		seen.Attach(attached)
+		seen.Usage = w.images.usage(h.Usage, attached)
+		if h.Usage != seen.Usage || !reflect.DeepEqual(h.Attached, seen.Attached) {
 			item.Subject = &seen
 			w.rejudge(item)
 		}
