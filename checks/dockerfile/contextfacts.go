@@ -167,8 +167,31 @@ var copyWholeFilesystem = check(checks.Check{
 		if source == nil || source.Root().Image == "scratch" || source == source.Root() && len(source.Instructions) == 0 {
 			continue
 		}
-		finding := f.finding(in, in.Stage.label()+"/"+from[0], checks.Msg("COPY takes everything of %s along: its tools, its caches and what its steps deleted too late", from[0]))
+		finding := f.finding(in, in.Stage.label()+"/"+from[0], checks.Msg("COPY takes everything of %s along, with its tools and its caches", from[0]))
+		if flattens(in, source) {
+			finding.Severity = checks.Low
+			finding.Message = checks.Msg("the image is all of %s in one layer, which shares nothing with other images", from[0])
+		}
 		finding.Fixes = f.narrowFix(in)
 		report(finding)
 	}
 })
+
+// flattens reports whether in, a COPY of all of source, is there to make one
+// layer of it: what it copies to begins as source did, so that the image keeps
+// the settings of their base and holds what source would ship itself.
+func flattens(in *Instruction, source *Stage) bool {
+	s := in.Stage
+	if s.Root() != s || s.Image != source.Root().Image || s.Image == "scratch" {
+		return false
+	}
+	for _, other := range s.Instructions {
+		if other == in {
+			return true
+		}
+		if other.Keyword == "RUN" || other.Keyword == "COPY" || other.Keyword == "ADD" {
+			return false
+		}
+	}
+	return false
+}

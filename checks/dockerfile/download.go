@@ -22,20 +22,21 @@ var remoteAddWithoutChecksum = check(checks.Check{
 		}
 		sources := in.sources()
 		for _, s := range sources {
+			written := s
 			if strings.Contains(s, "$") {
-				s, _ = f.expand(s, f.variablesAt(in))
+				var certain bool
+				if s, certain = f.expand(s, f.variablesAt(in)); certain || !isDownload(written) {
+					written = s
+				}
 			}
-			if !isDownload(s) || isRepository(s) {
+			if !isDownload(s) || isRepository(s) || f.verifiedAfterAdd(in, s) {
 				continue
 			}
-			if f.verifiedAfterAdd(in, s) {
-				continue
-			}
-			address := plainAddress(s)
+			address := plainAddress(written)
 			finding := f.finding(in, in.Stage.label()+"/"+address,
 				checks.Msg("ADD takes whatever %s serves on the day of the build", address))
 			if len(sources) == 1 {
-				finding.Fixes = f.addChecksumFix(in, address)
+				finding.Fixes = f.addChecksumFix(in, address, path.Base(plainAddress(s)))
 			}
 			report(finding)
 		}
@@ -62,12 +63,13 @@ func (f *File) verifiedAfterAdd(in *Instruction, address string) bool {
 	return false
 }
 
-// addChecksumFix makes in, an ADD of one address, insist on a checksum.
-func (f *File) addChecksumFix(in *Instruction, address string) []checks.Fix {
+// addChecksumFix makes in, an ADD of one address, insist on a checksum of what
+// is there called file.
+func (f *File) addChecksumFix(in *Instruction, address, file string) []checks.Fix {
 	if f.written(in) == "" {
 		return nil
 	}
-	name := f.freeArg(in, checksumName(path.Base(address)))
+	name := f.freeArg(in, checksumName(file))
 	key := checksumKey(name)
 	at := in.Start + len(in.Keyword)
 	return []checks.Fix{{
@@ -217,6 +219,9 @@ func programDownload(k *call, s *script) (shellWord, bool) {
 	}
 	text := strings.ToLower(strings.Trim(found.text, `"'`))
 	text, _, _ = strings.Cut(text, "?")
+	if isData(text) {
+		return found, false
+	}
 	for _, ending := range archiveEndings {
 		if strings.HasSuffix(text, ending) {
 			return found, true
@@ -249,6 +254,24 @@ func programDownload(k *call, s *script) (shellWord, bool) {
 		}
 	}
 	return found, false
+}
+
+// isData reports whether a file of this name is read rather than run, packed
+// or not: its ending says so, or it is the index of a repository of packages.
+func isData(address string) bool {
+	name := path.Base(address)
+	for _, packed := range []string{".gz", ".xz", ".bz2", ".zst", ".lz4"} {
+		name = strings.TrimSuffix(name, packed)
+	}
+	switch path.Ext(name) {
+	case ".json", ".xml", ".csv", ".tsv", ".txt", ".md", ".html", ".pdf", ".dat", ".sql", ".geojson", ".parquet", ".fasta", ".fa", ".vcf", ".bed", ".gtf", ".pem", ".crt":
+		return true
+	}
+	switch name {
+	case "packages", "sources", "release", "inrelease":
+		return true
+	}
+	return strings.HasPrefix(name, "contents-")
 }
 
 func executableMode(mode string) bool {

@@ -19,14 +19,23 @@ var dockerignoreMissing = check(checks.Check{
 	if !f.Context.Known || f.hasOwnIgnore() || ignores(f.Context.Ignore) {
 		return
 	}
+	// One is enough to say it, best one that the image has.
+	var found *Instruction
 	for _, in := range f.Instructions {
-		if in.Keyword != "COPY" && in.Keyword != "ADD" || in.Stage == nil || len(in.Flag("from")) > 0 {
+		if in.Keyword != "COPY" && in.Keyword != "ADD" || in.Stage == nil || len(in.Flag("from")) > 0 || !slices.ContainsFunc(in.sources(), wholeContext) {
 			continue
 		}
-		if !slices.ContainsFunc(in.sources(), wholeContext) {
-			continue
+		if found == nil || f.Shipped(in.Stage) && !f.Shipped(found.Stage) {
+			found = in
 		}
+	}
+	if in := found; in != nil {
 		finding := f.finding(in, "", checks.Msg("%s takes the whole directory, and no .dockerignore keeps anything out of the image", in.Keyword))
+		if !f.Shipped(in.Stage) {
+			// What is sent to the builder stays in its cache, not in the image.
+			finding.Severity = checks.Low
+			finding.Message = checks.Msg("%s takes the whole directory, and no .dockerignore keeps anything out of the build", in.Keyword)
+		}
 		if f.Context.Ignore != nil {
 			finding.Message = checks.Msg("%s takes the whole directory, and the .dockerignore is empty", in.Keyword)
 		}
@@ -44,7 +53,6 @@ var dockerignoreMissing = check(checks.Check{
 			}}
 		}
 		report(finding)
-		return
 	}
 })
 

@@ -21,6 +21,7 @@ type packageCall struct {
 	packages          []shellWord
 	exact             bool
 	recommendsDecided bool // --no-install-recommends or its opposite
+	elsewhere         bool // not about the system: apt has another root, index or state
 }
 
 // packageCallOf returns what c asks of a package manager, if it is one.
@@ -47,6 +48,9 @@ func packageCallOf(c *command) (packageCall, bool) {
 			if strings.Contains(w.text, "install-recommends") || strings.Contains(w.text, "no-recommends") || strings.Contains(w.text, "Install-Recommends") {
 				p.recommendsDecided = true
 			}
+			if strings.HasPrefix(w.text, "-oDir") || strings.HasPrefix(w.text, "--option=Dir") {
+				p.elsewhere = p.manager == "apt"
+			}
 			last := w.text[len(w.text)-1]
 			long := strings.HasPrefix(w.text, "--")
 			// -q of apt takes a value only attached to it, all others a word.
@@ -54,6 +58,9 @@ func packageCallOf(c *command) (packageCall, bool) {
 				i++
 				if i < len(args) && strings.Contains(args[i].text, "Install-Recommends") {
 					p.recommendsDecided = true
+				}
+				if i < len(args) && strings.HasPrefix(args[i].text, "Dir") && p.manager == "apt" {
+					p.elsewhere = true
 				}
 			}
 		case p.verb.text == "" && w.literal:
@@ -79,7 +86,7 @@ func (p packageCall) installs() bool {
 func (p packageCall) refreshes() bool {
 	switch p.manager {
 	case "apt", "apk":
-		return p.verb.text == "update"
+		return p.verb.text == "update" && !p.elsewhere
 	case "dnf":
 		return p.verb.text == "makecache" || p.verb.text == "check-update" || p.verb.text == "update" && len(p.packages) == 0
 	case "zypper":

@@ -79,7 +79,7 @@ func modeGiven(c *command) (modeUse, bool) {
 	case "chmod":
 		for _, w := range args {
 			switch {
-			case m.mode == "" && strings.HasPrefix(w.text, "-") && strings.Trim(w.text, "-Rcfvh") == "", strings.HasPrefix(w.text, "--"):
+			case strings.HasPrefix(w.text, "-") && strings.Trim(w.text, "-Rcfvh") == "", strings.HasPrefix(w.text, "--"):
 				m.recursive = m.recursive || strings.Contains(w.text, "R") || w.text == "--recursive"
 			case m.mode == "" && w.literal:
 				place(w, 0)

@@ -257,7 +257,7 @@ var exposePrivilegedPort = check(checks.Check{
 	}
 	u := f.userOf(s)
 	root := !u.known || u.isRoot()
-	if root && (startsAsRoot[parseReference(s.Root().Image).official()] || f.dropsPrivileges(s) != "") {
+	if severity, _ := f.leavesRoot(s); root && severity != 0 {
 		return // opens its port before it leaves root
 	}
 	for _, stage := range s.Chain() {

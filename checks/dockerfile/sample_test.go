@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "rewrite the fixed files in testdata")
 //	# want check-id "part of the message"
 //
 // above the line that a finding speaks of, or # want:LINE where that is a
-// comment itself, and, under the name of a Dockerfile
+// comment itself; check-id@severity where that matters; and, under the name of a Dockerfile
 // with an ending, what belongs to it:
 //
 //	NAME.facts        Bases and Context, in JSON
@@ -144,9 +144,12 @@ func (s *sample) check(t *testing.T, fires, silent map[string]bool) {
 		seen[f.Check.ID] = true
 		fires[f.Check.ID] = true
 		i := slices.IndexFunc(want, func(w string) bool {
-			prefix := fmt.Sprintf("%d %s ", f.Line, f.Check.ID)
-			part, ok := strings.CutPrefix(w, prefix)
-			return ok && strings.Contains(f.Message.String(), part)
+			for _, id := range []string{f.Check.ID, f.Check.ID + "@" + f.Severity.String()} {
+				if part, ok := strings.CutPrefix(w, fmt.Sprintf("%d %s ", f.Line, id)); ok && strings.Contains(f.Message.String(), part) {
+					return true
+				}
+			}
+			return false
 		})
 		if i < 0 {
 			t.Errorf("not wanted: line %d %s %q", f.Line, f.Check.ID, f.Message.String())

@@ -49,6 +49,9 @@ func (f *File) eachLiteral(visit func(literal)) {
 	for _, m := range secret.Tokens(source) {
 		line += strings.Count(source[at:m.Start], "\n")
 		at = m.Start
+		if m.Rule == "password-in-url" && defaultPassword(source, m) {
+			continue
+		}
 		l := literal{match: m, line: line, in: f.instructionAt(m.Start)}
 		if l.in != nil && len(ids) < 100 {
 			l.id = ids[source[m.Start:m.End]]
@@ -59,6 +62,14 @@ func (f *File) eachLiteral(visit func(literal)) {
 		}
 		visit(l)
 	}
+}
+
+// defaultPassword reports whether the password m of an address is the name of
+// its user: a default or a filler, which nobody keeps secret.
+func defaultPassword(source string, m secret.Match) bool {
+	user := source[:m.Start-len(":")]
+	user = user[strings.LastIndexByte(user, '/')+1:]
+	return user == source[m.Start:m.End]
 }
 
 func (f *File) literalFinding(l literal, message checks.Message) checks.Finding {

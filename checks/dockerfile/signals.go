@@ -152,27 +152,20 @@ func gracefulSignal(server string) string {
 // server returns which of the programs with a stop signal of their own s starts,
 // or "".
 func (f *File) server(s *Stage) string {
-	for _, keyword := range []string{"ENTRYPOINT", "CMD"} {
-		in := lastOf(s, keyword)
-		if in == nil {
-			continue
-		}
-		words := in.Exec
-		if !in.IsExec {
-			words = strings.Fields(in.Args.String)
-		}
-		for i, w := range words {
-			switch name := path.Base(strings.Trim(w, `"';`)); {
-			case name == "nginx" || name == "systemd" || name == "postgres":
-				return name
-			case name == "init" && (w == "/sbin/init" || w == "/usr/sbin/init") && i == 0:
-				return f.initSystem(s)
-			}
-			if i == 0 && !wrapper(w) {
-				return ""
-			}
+	switch w := f.started(s); path.Base(w) {
+	case "nginx", "systemd", "postgres":
+		return path.Base(w)
+	case "init":
+		if w == "/sbin/init" || w == "/usr/sbin/init" {
+			return f.initSystem(s)
 		}
 		return ""
+	case ".":
+	default:
+		return ""
+	}
+	if lastOf(s, "ENTRYPOINT") != nil || lastOf(s, "CMD") != nil {
+		return "" // wrappers that say nothing of what they start
 	}
 	if name := parseReference(s.Root().Image).official(); name == "nginx" || name == "postgres" {
 		return name

@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"bytes"
 	"path"
 	"strconv"
 	"strings"
@@ -96,6 +97,9 @@ func (f *File) divide() {
 				declared[p.Name] = true
 			}
 		}
+		if current != nil && !current.windows {
+			current.windows = f.windowsPath(in, current)
+		}
 		if in.Keyword == "SHELL" && len(in.Exec) > 0 {
 			posix = isShell(path.Base(in.Exec[0]))
 			if current != nil {
@@ -153,6 +157,24 @@ func (f *File) onWindows(s *Stage) bool {
 		if strings.HasPrefix(strings.ToLower(platform), "windows") {
 			return true
 		}
+	}
+	return bytes.Contains(f.Source, []byte("# hadolint shell=powershell")) && !linuxOnly[parseReference(s.Image).official()]
+}
+
+// windowsPath reports whether in puts something at a path with a drive letter,
+// which no stage of another system does.
+func (f *File) windowsPath(in *Instruction, s *Stage) bool {
+	if s.Parent == nil && linuxOnly[parseReference(s.Image).official()] {
+		return false
+	}
+	switch in.Keyword {
+	case "WORKDIR", "VOLUME", "COPY", "ADD":
+		words := in.operands()
+		if len(words) == 0 {
+			return false
+		}
+		p := strings.Trim(words[len(words)-1], `"'`)
+		return len(p) > 2 && p[0] > '9' && isLetterOrDigit(p[0]) && p[1] == ':' && (p[2] == '/' || p[2] == '\\')
 	}
 	return false
 }

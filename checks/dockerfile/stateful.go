@@ -23,9 +23,8 @@ var statefulServiceAsRoot = check(checks.Check{
 	if u.in == nil && (u.known && !u.isRoot() || nonRootByName(parseReference(s.Root().Image))) || u.in != nil && (!u.isRoot() || u.unset != "") {
 		return
 	}
-	base := parseReference(s.Root().Image)
-	if f.dropsPrivileges(s) != "" || startsAsRoot[base.official()] || base.official() == "php" && !strings.Contains(base.tag, "cli") && (strings.Contains(base.tag, "fpm") || strings.Contains(base.tag, "apache")) {
-		return // leaves root by itself
+	if severity, _ := f.leavesRoot(s); severity != 0 {
+		return
 	}
 	var in *Instruction
 	var dirs []string
@@ -38,7 +37,7 @@ var statefulServiceAsRoot = check(checks.Check{
 				in = other
 			}
 			for _, dir := range other.operands() {
-				if dir = path.Clean(strings.Trim(dir, `"'`)); !slices.Contains(dirs, dir) && !sensitiveVolume(dir) && !engineSocket(dir) {
+				if dir = path.Clean(strings.Trim(dir, `"'`)); !slices.Contains(dirs, dir) && holdsData(dir) && !f.givenAway(s, dir) {
 					dirs = append(dirs, dir)
 				}
 			}
@@ -53,6 +52,83 @@ var statefulServiceAsRoot = check(checks.Check{
 	f.ownDirs(&finding, s, in, dirs)
 	report(finding)
 })
+
+// holdsData reports whether a volume at dir is for the data of a service: not
+// for its configuration, for what lasts no longer than the container, or for a
+// part of the system.
+func holdsData(dir string) bool {
+	for _, other := range []string{"/etc", "/tmp", "/var/tmp", "/run", "/var/run", "/dev/shm"} {
+		if dir == other || strings.HasPrefix(dir, other+"/") {
+			return false
+		}
+	}
+	return !sensitiveVolume(dir) && !engineSocket(dir)
+}
+
+// givenAway reports whether a step makes dir somebody else's than root's, which
+// a new volume there takes over.
+func (f *File) givenAway(s *Stage, dir string) bool {
+	for _, stage := range s.Chain() {
+		for _, in := range stage.Instructions {
+			switch in.Keyword {
+			case "COPY", "ADD":
+				if owner := in.Flag("chown"); len(owner) == 1 && !rootOwner(owner[0]) {
+					if _, dest, certain, _ := f.destination(in); certain && path.Clean(dest) == dir {
+						return true
+					}
+				}
+			case "RUN":
+				if !f.mentions(in, "chown", "install") {
+					continue
+				}
+				for _, c := range f.script(in).commands {
+					if owner, targets := ownerGiven(c); owner != "" && !rootOwner(owner) && slices.ContainsFunc(targets, func(w shellWord) bool { return path.Clean(strings.Trim(w.text, `"'`)) == dir }) {
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
+}
+
+// ownerGiven returns whom c, a chown or an install, gives its targets to.
+func ownerGiven(c *command) (owner string, targets []shellWord) {
+	args := c.args()
+	switch c.program() {
+	case "chown":
+		for _, w := range args {
+			switch {
+			case strings.HasPrefix(w.text, "-"):
+			case owner == "":
+				owner = w.text
+			default:
+				targets = append(targets, w)
+			}
+		}
+	case "install":
+		for i := 0; i < len(args); i++ {
+			w := args[i].text
+			switch {
+			case strings.HasPrefix(w, "--owner="):
+				owner = strings.TrimPrefix(w, "--owner=")
+			case strings.HasPrefix(w, "-") && !strings.HasPrefix(w, "--") && strings.IndexByte("mogtS", w[len(w)-1]) >= 0 && i+1 < len(args):
+				if i++; w[len(w)-1] == 'o' {
+					owner = args[i].text
+				}
+			case !strings.HasPrefix(w, "-"):
+				targets = append(targets, args[i])
+			}
+		}
+	}
+	return owner, targets
+}
+
+// rootOwner reports whether user[:group] is root by name or number.
+func rootOwner(owner string) bool {
+	name, _, _ := strings.Cut(strings.Trim(owner, `"'`), ":")
+	return name == "" || name == "root" || strings.Trim(name, "0") == ""
+}
 
 // ownDirs makes the fix of finding give dirs to the new user, where a step can
 // do that: a volume that starts empty takes the owner of what is there.

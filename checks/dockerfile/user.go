@@ -61,6 +61,12 @@ var userMissing = check(checks.Check{
 	case !u.known && nonRootByName(parseReference(image)):
 		return
 	case !u.known:
+		if !s.Root().Certain {
+			// Nobody can tell what the build will be given.
+			image = s.Root().Base.Text
+			evidence.Source = "image " + image
+			finding.Severity = checks.Medium
+		}
 		finding.Message = checks.Msg("the final stage has no USER, so it runs as root unless %s sets another user", image)
 		evidence.Detail = "not on this engine, so its user is not known"
 	case image == "scratch":
@@ -71,6 +77,17 @@ var userMissing = check(checks.Check{
 		evidence.Detail = "image config sets the user " + u.name
 	}
 	finding.Evidence = append(finding.Evidence, evidence)
+	switch {
+	case image == "scratch" && f.started(s) == "" && lastOf(s, "EXPOSE") == nil:
+		finding.Severity = checks.Low
+		finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "start-up", Detail: "there is no command: the image holds files"})
+	case strings.HasSuffix(f.started(s), ".wasm"):
+		finding.Severity = checks.Low
+		finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "start-up", Detail: "WebAssembly runs in the sandbox of its runtime, whoever its user is"})
+	case f.shellOnly(s):
+		finding.Severity = checks.Medium
+		finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "start-up", Detail: "nothing but the shell of the base image: what runs is decided by who starts the container or builds on the image"})
+	}
 	f.offerUser(&finding, s, u)
 	report(finding)
 })

@@ -23,12 +23,12 @@ var userCreatedNotUsed = check(checks.Check{
 	if u.in == nil && (u.known && !u.isRoot() || nonRootByName(parseReference(s.Root().Image))) || u.in != nil && !u.isRoot() {
 		return
 	}
-	if f.dropsPrivileges(s) != "" || startsAsRoot[parseReference(s.Root().Image).official()] {
-		return
+	if severity, _ := f.leavesRoot(s); severity != 0 {
+		return // so the account may be what it leaves root for
 	}
 	for _, a := range f.accounts(s) {
 		// dockremap owns user namespaces: nobody is meant to run as it.
-		if a.name == "" || a.name == "root" || a.name == "dockremap" || a.uid == "0" || f.startMentions(s, a.name) {
+		if a.name == "" || a.name == "root" || a.name == "dockremap" || a.uid == "0" || f.startMentions(s, a.name) || f.logsIn(s, a.name) {
 			continue
 		}
 		finding := f.findingAt(a.in, a.start, a.end, a.name, checks.Msg("the user %s is created, but no USER makes the container run as it", a.name))
@@ -48,6 +48,26 @@ func (f *File) startMentions(s *Stage, name string) bool {
 		for _, w := range strings.FieldsFunc(in.Args.String, func(r rune) bool { return strings.ContainsRune(" \t\"'[],;", r) }) {
 			if w == name || strings.HasSuffix(w, "="+name) || strings.HasPrefix(w, name+":") || w == "-u"+name {
 				return true
+			}
+		}
+	}
+	return false
+}
+
+// logsIn reports whether a step of s gives the user a password: the account is
+// for people who log in, not for what the container starts with.
+func (f *File) logsIn(s *Stage, name string) bool {
+	for _, stage := range s.Chain() {
+		for _, in := range stage.Instructions {
+			if in.Keyword != "RUN" || !f.mentions(in, "passwd") {
+				continue
+			}
+			for _, c := range f.script(in).commands {
+				for _, w := range c.words {
+					if text := strings.Trim(w.text, `"'`); strings.HasPrefix(text, name+":") && c.program() != "chown" || c.program() == "passwd" && text == name {
+						return true
+					}
+				}
 			}
 		}
 	}

@@ -11,14 +11,9 @@ import (
 // offerUser adds the fix to a finding that s runs as root, unless a user would
 // not make it better.
 func (f *File) offerUser(finding *checks.Finding, s *Stage, u user) {
-	if tool := f.dropsPrivileges(s); tool != "" {
-		finding.Severity = checks.Low
-		finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "start-up", Detail: tool + " gives up root when the container starts, and needs to be root for it"})
-		return
-	}
-	if name := parseReference(s.Root().Image).official(); startsAsRoot[name] {
-		finding.Severity = checks.Medium
-		finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "image " + name, Detail: "its start-up needs root, and leaves it for the service itself"})
+	if severity, why := f.leavesRoot(s); severity != 0 {
+		finding.Severity = severity
+		finding.Evidence = append(finding.Evidence, why)
 		return
 	}
 	for _, stage := range s.Chain() {
@@ -203,23 +198,6 @@ func validUser(name string) error {
 	return nil
 }
 
-// dropsPrivileges returns the tool with which s leaves root at start-up, or "".
-func (f *File) dropsPrivileges(s *Stage) string {
-	for _, stage := range s.Chain() {
-		for _, in := range stage.Instructions {
-			switch in.Keyword {
-			case "RUN", "COPY", "ADD", "ENTRYPOINT", "CMD":
-				for _, tool := range []string{"gosu", "su-exec", "setpriv", "runuser", "s6-overlay", "s6-setuidgid", "chpst"} {
-					if hasWord(in.Args.String, tool) {
-						return tool
-					}
-				}
-			}
-		}
-	}
-	return ""
-}
-
 // hasWord reports whether word stands in text by itself.
 func hasWord(text, word string) bool {
 	for at := 0; ; {
@@ -233,12 +211,4 @@ func hasWord(text, word string) bool {
 		}
 		at = end
 	}
-}
-
-// startsAsRoot are official images whose entrypoint needs root and gives it up
-// by itself, or keeps it in one process only: a USER breaks them.
-var startsAsRoot = map[string]bool{
-	"postgres": true, "mysql": true, "mariadb": true, "redis": true, "valkey": true, "mongo": true,
-	"cassandra": true, "couchdb": true, "rabbitmq": true, "nginx": true, "httpd": true, "influxdb": true,
-	"wordpress": true, "nextcloud": true, "ghost": true, "registry": true, "traefik": true,
 }

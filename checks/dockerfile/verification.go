@@ -309,7 +309,7 @@ func (l *laxity) called(f *File, in *Instruction, k *call, report func(checks.Fi
 			}
 		}
 	}
-	if first != nil {
+	if first != nil && !(l.signature && f.ownPackages(in, k)) {
 		finding := l.finding(f, in, first.word.start, first.last, k.tool+" "+first.name)
 		if len(edits) > 0 && k.exact {
 			finding.Fixes = l.strict(edits...)
@@ -339,6 +339,34 @@ func (l *laxity) called(f *File, in *Instruction, k *call, report func(checks.Fi
 			}
 		}
 	}
+}
+
+// ownPackages reports whether all that k installs are files that a stage of
+// this build made: nobody but the build could have signed them.
+func (f *File) ownPackages(in *Instruction, k *call) bool {
+	var made []string
+	for _, m := range in.mounts() {
+		if m.kind == "bind" && f.stage(m.from) != nil {
+			made = append(made, m.target)
+		}
+	}
+	for _, s := range in.Stage.Chain() {
+		for _, other := range s.Instructions {
+			if from := other.Flag("from"); other.Keyword == "COPY" && other.Line < in.Line && len(from) == 1 && f.stage(from[0]) != nil {
+				if _, dest, certain, _ := f.destination(other); certain {
+					made = append(made, dest)
+				}
+			}
+		}
+	}
+	packages := 0
+	for _, w := range k.operands {
+		packages++
+		if !slices.ContainsFunc(made, func(dir string) bool { return dir != "" && strings.HasPrefix(w.text, strings.TrimSuffix(dir, "/")+"/") }) {
+			return false
+		}
+	}
+	return packages > 0
 }
 
 // written looks at the texts that a command writes to a file.
