@@ -18,6 +18,8 @@ func (f *File) leavesRoot(s *Stage) (checks.Severity, checks.Evidence) {
 	switch r := parseReference(s.Root().Image); {
 	case startsAsRoot[r.official()]:
 		return checks.Medium, checks.Evidence{Source: "image " + r.official(), Detail: "its start-up needs root, and leaves it for the service itself"}
+	case r.official() == "docker" && strings.Contains(r.tag, "dind") && !strings.Contains(r.tag, "rootless"):
+		return checks.Medium, checks.Evidence{Source: "image docker", Detail: "an engine needs root, unless it is the variant dind-rootless"}
 	case masters[program] || strings.HasPrefix(program, "php-fpm"):
 		return checks.Medium, checks.Evidence{Source: "start-up", Detail: program + " needs root to start, and does its work as another user"}
 	case supervisors[program]:
@@ -90,13 +92,16 @@ func (f *File) started(s *Stage) string {
 	return ""
 }
 
-// shellOnly reports whether s starts nothing of its own: its image is one of a
-// distribution or of a language, whose own command is a shell, and no
-// instruction sets another. What runs in it is decided by who starts it or
+// shellOnly reports whether s starts nothing of its own: no more than a prompt,
+// or not even that, and its image is one of a distribution or of a language,
+// whose own command is a prompt. What runs in it is decided by who starts it or
 // builds on it.
 func (f *File) shellOnly(s *Stage) bool {
-	if lastOf(s, "CMD") != nil || lastOf(s, "ENTRYPOINT") != nil || lastOf(s, "EXPOSE") != nil {
+	if lastOf(s, "ENTRYPOINT") != nil || lastOf(s, "EXPOSE") != nil {
 		return false
+	}
+	if in := lastOf(s, "CMD"); in != nil {
+		return prompts[path.Base(f.started(s))] && !strings.ContainsAny(strings.TrimSpace(strings.Trim(in.Args.String, "[]")), " \t,")
 	}
 	r := parseReference(s.Root().Image)
 	return linuxOnly[r.official()] || toolchains[r.official()] || strings.HasPrefix(r.name, "mcr.microsoft.com/devcontainers/")
@@ -107,4 +112,10 @@ var toolchains = map[string]bool{
 	"golang": true, "rust": true, "gcc": true, "node": true, "python": true, "ruby": true, "perl": true, "openjdk": true,
 	"eclipse-temurin": true, "amazoncorretto": true, "haskell": true, "erlang": true, "elixir": true, "swift": true, "dart": true,
 	"julia": true, "r-base": true, "maven": true, "gradle": true, "bash": true, "pypy": true,
+}
+
+// prompts are programs that wait for input when nothing else is said.
+var prompts = map[string]bool{
+	"sh": true, "bash": true, "ash": true, "dash": true, "zsh": true, "fish": true, "python": true, "python3": true, "node": true, "irb": true,
+	"jshell": true, "ghci": true, "erl": true, "iex": true, "julia": true, "R": true, "pypy3": true, "perl": true,
 }

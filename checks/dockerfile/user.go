@@ -47,7 +47,7 @@ var userMissing = check(checks.Check{
 	Refs:     []string{"CIS 4.1 (v1.6.0)", "dockle CIS-DI-0001", "trivy DS-0002", "checkov CKV_DOCKER_3", "OWASP Docker rule 2", "CWE-250"},
 }, func(f *File, report func(checks.Finding)) {
 	s := f.Final()
-	if s == nil || s.windows || s.exports() {
+	if s == nil || s.windows || s.exports() || s.Root().Base.Text == "" {
 		return
 	}
 	u := f.userOf(s)
