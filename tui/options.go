@@ -51,6 +51,10 @@ type Options struct {
 	// anew; nil disables the key.
 	Advisories func(context.Context, func(fixes.Progress)) error
 
+	// Scanners lets other scanners that are installed look at an image; what
+	// they say comes as an update. Nil disables the key.
+	Scanners func(ctx context.Context, ref checks.Ref, progress func(fixes.Progress)) error
+
 	History *History // what is remembered; nil: nothing
 
 	// Engines are those that can be turned to; nil disables the key.

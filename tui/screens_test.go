@@ -246,6 +246,10 @@ var screens = []struct {
 		choose(t, m, "shop/web:1.4")
 		press(m, "V", "down")
 	}},
+	{"scanners", consulted(), func(t *testing.T, m *Model) {
+		choose(t, m, "shop/web:1.4")
+		press(m, "V", "down")
+	}},
 	{"ledger", fixture(), func(t *testing.T, m *Model) { press(m, "U", "down", "down") }},
 	{"help", fixture(), func(t *testing.T, m *Model) { press(m, "?") }},
 	{"score", fixture(), func(t *testing.T, m *Model) { press(m, "S") }},

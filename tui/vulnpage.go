@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"plimsoll/checks"
 	"plimsoll/checks/image"
 	"plimsoll/checks/vulnerability"
+	"plimsoll/fixes"
 )
 
 // A vulnerabilityPage lists the known vulnerabilities of an image, and what is
@@ -29,6 +31,7 @@ type vulnerabilityPage struct {
 // A vulnerabilityView is everything that the lines depend on.
 type vulnerabilityView struct {
 	known         *vulnerability.Result
+	scans         *vulnerability.Scan // the first, nil without any
 	cursor, width int
 	dark          bool
 	language      string
@@ -66,19 +69,16 @@ func (m *Model) openVulnerabilities() {
 	}
 }
 
-// known returns what is known of the image now.
-func (d *vulnerabilityPage) known() *vulnerability.Result {
+// image returns what is known of the image now; an empty one when it is gone.
+func (d *vulnerabilityPage) image() *image.Image {
 	if i, ok := d.m.imageOf(d.ref); ok {
-		return i.Known
+		return i
 	}
-	return nil
+	return &image.Image{}
 }
 
 func (d *vulnerabilityPage) to(row int) {
-	n := 0
-	if known := d.known(); known != nil {
-		n = len(known.Vulnerabilities)
-	}
+	n := len(d.image().Vulnerabilities())
 	d.cursor, d.moved = max(0, min(row, n-1)), true
 }
 
@@ -109,54 +109,69 @@ func (d *vulnerabilityPage) key(u *ui, k tea.KeyPressMsg) action {
 		}
 		w, cmd := newWork(u, d.m.crew, checks.Msg("Download advisories"), d.m.o.Advisories)
 		return actions{openDialog{w}, cmd}
+	case "s":
+		if d.m.o.Scanners == nil {
+			return say{u.T("no other scanner can look at this world"), true}
+		}
+		w, cmd := newWork(u, d.m.crew, checks.Msg("Ask other scanners"), func(ctx context.Context, progress func(fixes.Progress)) error {
+			return d.m.o.Scanners(ctx, d.ref, progress)
+		})
+		return actions{openDialog{w}, cmd}
 	}
 	return nil
 }
 
 func (d *vulnerabilityPage) current() (*vulnerability.Vulnerability, bool) {
-	if known := d.known(); known != nil && d.cursor < len(known.Vulnerabilities) {
-		return &known.Vulnerabilities[d.cursor], true
+	if all := d.image().Vulnerabilities(); d.cursor < len(all) {
+		return &all[d.cursor], true
 	}
 	return nil, false
 }
 
 // draw implements dialog.
 func (d *vulnerabilityPage) draw(u *ui, width int) sheet {
-	known := d.known()
-	view := vulnerabilityView{known, d.cursor, width, u.dark, string(u.language)}
+	i := d.image()
+	view := vulnerabilityView{known: i.Known, cursor: d.cursor, width: width, dark: u.dark, language: string(u.language)}
+	if len(i.Scans) > 0 {
+		view.scans = &i.Scans[0]
+	}
 	if view != d.drawnFor || d.drawn == nil || d.moved {
-		d.drawn, d.drawnFor = d.lines(u, width, known), view
+		d.drawn, d.drawnFor = d.lines(u, width, i), view
 	}
 	_, some := d.current()
 	return sheet{title: u.T("Known vulnerabilities of %s", plain(d.ref.Name)), lines: d.drawn, window: &d.window, buttons: []button{
 		{key: "d", label: u.T("download advisories"), off: d.m.o.Advisories == nil},
+		{key: "s", label: u.T("other scanners"), off: d.m.o.Scanners == nil},
 		{key: "y", label: u.T("copy the id"), off: !some},
 		{key: "esc", label: u.T("close")},
 	}}
 }
 
-func (d *vulnerabilityPage) lines(u *ui, width int, known *vulnerability.Result) []string {
+func (d *vulnerabilityPage) lines(u *ui, width int, i *image.Image) []string {
 	p := newPrinter(u, width)
 	t := &u.theme
-	if known == nil {
+	known, all := i.Known, i.Vulnerabilities()
+	if known == nil && len(i.Scans) == 0 {
 		p.text("", u.T("The layers of this image were not read yet, or there is no place to keep advisories."))
 		d.moved = false
 		return p.lines
 	}
-	d.drawSummary(p, known)
+	d.drawSummary(p, known, all)
+	d.drawScanners(p, i)
+	p.blank()
 	first, last := 0, 0
-	for i := range known.Vulnerabilities {
-		v := &known.Vulnerabilities[i]
-		if i == d.cursor {
+	for n := range all {
+		v := &all[n]
+		if n == d.cursor {
 			first = len(p.lines)
 		}
-		d.drawRow(p, v, i == d.cursor)
-		if i == d.cursor {
+		d.drawRow(p, v, n == d.cursor)
+		if n == d.cursor {
 			d.drawDetail(p, v)
 			last = len(p.lines) - 1
 		}
 	}
-	if len(known.Vulnerabilities) == 0 && known.Packages > 0 {
+	if len(all) == 0 && known != nil && known.Packages > 0 {
 		p.hanging("", t.good, "✓ ", u.T("No advisory speaks of any of the %d packages that were looked up.", known.Packages))
 	}
 	if d.moved && d.h > 0 {
@@ -169,11 +184,11 @@ func (d *vulnerabilityPage) lines(u *ui, width int, known *vulnerability.Result)
 
 // drawSummary draws how many there are, how old the knowledge is, and what is
 // not known.
-func (d *vulnerabilityPage) drawSummary(p *printer, known *vulnerability.Result) {
+func (d *vulnerabilityPage) drawSummary(p *printer, known *vulnerability.Result, all []vulnerability.Vulnerability) {
 	t := &p.theme
 	count := map[checks.Severity]int{}
-	for i := range known.Vulnerabilities {
-		count[known.Vulnerabilities[i].Severity]++
+	for i := range all {
+		count[all[i].Severity]++
 	}
 	l := newLine(p.width, "")
 	for _, s := range checks.Severities {
@@ -183,6 +198,10 @@ func (d *vulnerabilityPage) drawSummary(p *printer, known *vulnerability.Result)
 	}
 	if count[0] > 0 {
 		l.add(t.dim, p.T("%d not rated", count[0])+"  ")
+	}
+	if known == nil {
+		p.lines = append(p.lines, l.end())
+		return
 	}
 	l.add(t.dim, p.T("of %d packages", known.Packages))
 	p.lines = append(p.lines, l.end())
@@ -196,7 +215,26 @@ func (d *vulnerabilityPage) drawSummary(p *printer, known *vulnerability.Result)
 	for _, n := range known.NoData {
 		p.hanging("", t.warn, "? ", d.noData(p, n))
 	}
-	p.blank()
+}
+
+// drawScanners sets side by side how much each scanner found, or says why one
+// found nothing.
+func (d *vulnerabilityPage) drawScanners(p *printer, i *image.Image) {
+	t := &p.theme
+	for _, c := range vulnerability.Tally(i.Together, i.Known, i.Scans) {
+		l := newLine(p.width, "")
+		l.add(t.strong, fit(plain(c.Scanner), 9)+" ")
+		l.add(t.dim, fit(plain(c.Version), 12)+" ")
+		if c.Problem != nil {
+			p.hanging("", t.warn, "! ", d.m.err(c.Problem))
+			continue
+		}
+		l.add("", p.T("%d found", c.Found))
+		if c.Only > 0 {
+			l.add(t.warn, "  "+p.T("%d only here", c.Only))
+		}
+		p.lines = append(p.lines, l.end())
+	}
 }
 
 func (d *vulnerabilityPage) noData(p *printer, n vulnerability.NoData) string {
@@ -238,6 +276,9 @@ func (d *vulnerabilityPage) drawRow(p *printer, v *vulnerability.Vulnerability, 
 	case v.Minor:
 		l.add(t.dim, "  "+p.T("minor"))
 	}
+	if len(v.Found) > 0 {
+		l.add(t.dim, "  "+strings.Join(v.Found, " "))
+	}
 	p.lines = append(p.lines, l.end())
 }
 
@@ -257,7 +298,12 @@ func (d *vulnerabilityPage) drawDetail(p *printer, v *vulnerability.Vulnerabilit
 	if v.Fixed == "" {
 		inner.text(t.dim, p.T("There is no repaired version yet."))
 	}
-	inner.text(t.dim, p.T("/%s, layer %d", plain(v.Package.Path), v.Package.Layer+1))
+	switch {
+	case v.Package.Path != "" && v.Package.Layer >= 0:
+		inner.text(t.dim, p.T("/%s, layer %d", plain(v.Package.Path), v.Package.Layer+1))
+	case v.Package.Path != "":
+		inner.text(t.dim, "/"+plain(v.Package.Path))
+	}
 	if aliases := slices.DeleteFunc(slices.Clone(v.Aliases), func(id string) bool { return id == v.ID }); len(aliases) > 0 {
 		inner.text(t.dim, plain(strings.Join(aliases, ", ")))
 	}

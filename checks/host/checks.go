@@ -18,7 +18,7 @@ func Checks() []*checks.Check {
 		clientContextInsecure, clientInsecureBuilder,
 		clientCredentials, clientConfigPermissions, buildCacheSprawl,
 		ulimitsDefault, cgroupParentCustom, cgroupV1, noLimitSupport, logRotationMissing, partitionMissing,
-		insecureRegistries, legacyRegistry, contentTrustSet, pluginUntrusted,
+		insecureRegistries, legacyRegistry, contentTrustSet, scannerUntrusted, pluginUntrusted,
 		trafficOpen, iptablesDisabled, userlandProxyOn, bindAllInterfaces, directRoutingAllowed, firewallBypassed,
 		monitorMissing, logLevelNotInfo, debugOn, loggingLocalOnly, auditMissingDaemon, auditMissingPaths,
 		engineOutdated, runcEscape, containerdVulnerable, desktopEscape, buildkitVulnerable, kernelEscape, authzBypassable,

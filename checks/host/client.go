@@ -18,7 +18,15 @@ type Client struct {
 	Exposed   []Exposed  // files that others can get at and should not
 	Builders  []Builder
 	Plugins   []Plugin
+	Scanners  []Scanner
 	Trust     string // value of DOCKER_CONTENT_TRUST
+}
+
+// A Scanner is a program on PATH that is a harmful release of a vulnerability
+// scanner.
+type Scanner struct {
+	Name, Path, Version string
+	Source              string // how the version is known
 }
 
 // An Endpoint is an engine's address.
@@ -161,6 +169,25 @@ var clientInsecureBuilder = check(checks.Check{
 			Key:      b.Name,
 			Message:  checks.Msg("builder %s lets a Dockerfile run steps without any sandbox", b.Name),
 			Evidence: []checks.Evidence{{Source: b.Source, Detail: strings.Join(b.Insecure, " ")}},
+		})
+	}
+})
+
+var scannerUntrusted = check(checks.Check{
+	ID:       "scanner-binary-untrusted",
+	Title:    "A vulnerability scanner is a release with malicious code",
+	Severity: checks.Critical,
+	Chapter:  checks.ScanningAndSigning,
+	Refs:     []string{"CVE-2026-33634", "CWE-506"},
+}, func(h *Host, report func(checks.Finding)) {
+	if h.Client == nil {
+		return
+	}
+	for _, s := range h.Client.Scanners {
+		report(checks.Finding{
+			Key:      s.Path,
+			Message:  checks.Msg("%s is %s %s, a release into which attackers put code that steals", s.Path, s.Name, s.Version),
+			Evidence: []checks.Evidence{{Source: s.Source, Detail: s.Name + " " + s.Version}},
 		})
 	}
 })

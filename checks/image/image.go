@@ -3,6 +3,7 @@
 package image
 
 import (
+	"errors"
 	"time"
 
 	"github.com/moby/moby/api/types/image"
@@ -28,6 +29,11 @@ type Image struct {
 	// nobody looked, and KnownErr what could not be looked up.
 	Known    *vulnerability.Result
 	KnownErr error
+
+	// Scans are what other scanners said, Together what they and Known found.
+	// Set by [Image.WithScans].
+	Scans    []vulnerability.Scan
+	Together []vulnerability.Vulnerability
 
 	Arch  string // of the engine, as in GOARCH: "amd64"; "" when not known
 	Use   *Use   // what containers make of it; nil when not known
@@ -63,17 +69,45 @@ type Base struct {
 
 // Incomplete implements [checks.Incomplete].
 func (i *Image) Incomplete() error {
+	var all []error
 	err := i.FilesErr
 	if err == nil {
 		err = i.Files.Err()
 	}
-	if err == nil && i.KnownErr != nil {
-		return &checks.Problem{What: checks.Msg("the packages of %s were not all looked up (%s)", i.Ref().Name, i.KnownErr.Error()), Err: i.KnownErr}
+	switch {
+	case err != nil:
+		all = append(all, &checks.Problem{What: checks.Msg("the files of %s were not all read (%s)", i.Ref().Name, err.Error()), Err: err})
+	case i.KnownErr != nil:
+		all = append(all, &checks.Problem{What: checks.Msg("the packages of %s were not all looked up (%s)", i.Ref().Name, i.KnownErr.Error()), Err: i.KnownErr})
 	}
-	if err == nil {
-		return nil
+	for _, s := range i.Scans {
+		if s.Problem != nil {
+			all = append(all, s.Problem)
+		}
 	}
-	return &checks.Problem{What: checks.Msg("the files of %s were not all read (%s)", i.Ref().Name, err.Error()), Err: err}
+	return errors.Join(all...)
+}
+
+// WithScans returns i with what other scanners said of it.
+func (i *Image) WithScans(scans []vulnerability.Scan) *Image {
+	with := *i
+	with.Scans, with.Together = scans, nil
+	if len(scans) > 0 {
+		with.Together = vulnerability.Union(i.Known, scans)
+	}
+	return &with
+}
+
+// Vulnerabilities returns what is known of i, by us and by others, the worst
+// first.
+func (i *Image) Vulnerabilities() []vulnerability.Vulnerability {
+	switch {
+	case len(i.Scans) > 0:
+		return i.Together
+	case i.Known != nil:
+		return i.Known.Vulnerabilities
+	}
+	return nil
 }
 
 // WithFiles returns i with what its layers hold.

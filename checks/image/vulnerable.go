@@ -2,6 +2,7 @@ package image
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,7 +87,9 @@ var vulnerableFromBase = known(checks.Check{
 	if i.Base == nil || len(i.Base.Layers) == 0 {
 		return
 	}
-	own := func(v *vulnerability.Vulnerability) bool { return v.Package.Layer >= len(i.Base.Layers) }
+	own := func(v *vulnerability.Vulnerability) bool {
+		return v.Package.Layer < 0 || v.Package.Layer >= len(i.Base.Layers)
+	}
 	serious := func(v *vulnerability.Vulnerability) bool { return v.Severity >= checks.High || !v.Exploited.IsZero() }
 	base := pick(i, func(v *vulnerability.Vulnerability) bool { return serious(v) && !own(v) })
 	if len(base) == 0 {
@@ -107,7 +110,7 @@ var neverScanned = check(checks.Check{
 	Refs:     []string{"CIS 4.4 (v1.6.0)"},
 }, func(i *Image, report func(checks.Finding)) {
 	if i.Known == nil {
-		if i.Files != nil {
+		if i.Files != nil || i.scanned() {
 			return // read, but there is no place to keep advisories
 		}
 		report(checks.Finding{
@@ -138,6 +141,9 @@ var scanStale = known(checks.Check{
 	Chapter:  checks.ScanningAndSigning,
 	Refs:     []string{"CIS 4.4 (v1.6.0)"},
 }, func(i *Image, report func(checks.Finding)) {
+	if i.Known == nil {
+		return
+	}
 	for _, s := range i.Known.Sources {
 		age := i.Now.Sub(s.Published)
 		if s.Published.IsZero() || age < staleAfter {
@@ -151,21 +157,28 @@ var scanStale = known(checks.Check{
 	}
 })
 
-// known makes a check of images whose packages were looked up.
+// known makes a check of images whose packages were looked up, by us or by
+// others.
 func known(c checks.Check, run func(*Image, func(checks.Finding))) *checks.Check {
 	return check(c, func(i *Image, report func(checks.Finding)) {
-		if i.Known != nil {
+		if i.Known != nil || i.scanned() {
 			run(i, report)
 		}
 	})
+}
+
+// scanned reports whether another scanner has looked.
+func (i *Image) scanned() bool {
+	return slices.ContainsFunc(i.Scans, func(s vulnerability.Scan) bool { return s.Problem == nil })
 }
 
 // pick returns the vulnerabilities that the distribution takes for some, and
 // that want does.
 func pick(i *Image, want func(*vulnerability.Vulnerability) bool) []*vulnerability.Vulnerability {
 	var out []*vulnerability.Vulnerability
-	for n := range i.Known.Vulnerabilities {
-		if v := &i.Known.Vulnerabilities[n]; !v.Minor && want(v) {
+	all := i.Vulnerabilities()
+	for n := range all {
+		if v := &all[n]; !v.Minor && want(v) {
 			out = append(out, v)
 		}
 	}
@@ -214,10 +227,25 @@ func evidence(i *Image, found []*vulnerability.Vulnerability) []checks.Evidence 
 		if v.Probability > 0 {
 			detail += fmt.Sprintf(", EPSS %.0f %%", 100*v.Probability)
 		}
-		out = append(out, checks.Evidence{Source: v.ID, Detail: detail + ", /" + v.Package.Path})
+		if v.Package.Path != "" {
+			detail += ", /" + v.Package.Path
+		}
+		if len(v.Found) > 0 {
+			detail += ", found by " + strings.Join(v.Found, ", ")
+		}
+		out = append(out, checks.Evidence{Source: v.ID, Detail: detail})
 	}
-	if oldest := i.Known.Oldest(); !oldest.IsZero() {
-		out = append(out, checks.Evidence{Source: "advisories", Detail: "as of " + oldest.Format(time.DateOnly)})
+	if i.Known != nil && !i.Known.Oldest().IsZero() {
+		out = append(out, checks.Evidence{Source: "advisories", Detail: "as of " + i.Known.Oldest().Format(time.DateOnly)})
+	}
+	for _, s := range i.Scans {
+		if s.Problem == nil {
+			e := checks.Evidence{Source: s.Scanner, Detail: s.Version}
+			if !s.Data.IsZero() {
+				e.Detail += ", advisories as of " + s.Data.Format(time.DateOnly)
+			}
+			out = append(out, e)
+		}
 	}
 	return out
 }

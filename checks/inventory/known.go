@@ -8,6 +8,7 @@ import (
 	"plimsoll/checks"
 	"plimsoll/checks/image"
 	"plimsoll/checks/image/layers"
+	"plimsoll/checks/scanner"
 	"plimsoll/checks/vulnerability"
 )
 
@@ -27,9 +28,15 @@ func (v *Inventory) lookUp(files *layers.Summary) (*vulnerability.Result, error)
 // scan reads the layers of an image, from the cache or from the engine, and
 // looks up what they hold.
 func (v *Inventory) scan(ctx context.Context, i *image.Image, open opener) scanned {
+	return v.scanWith(ctx, i, v.options.Scanners, open)
+}
+
+// scanWith is [Inventory.scan] with other scanners than those of the options.
+func (v *Inventory) scanWith(ctx context.Context, i *image.Image, others []scanner.Name, open opener) scanned {
 	files, err := v.options.Cache.Summary(ctx, i.Inspect.ID, layers.Options{DiffIDs: i.Inspect.RootFS.Layers}, open)
 	s := scanned{files: files, err: err}
 	s.known, s.knownErr = v.lookUp(files)
+	s.others = v.consult(ctx, i, others, open)
 	return s
 }
 
@@ -37,7 +44,7 @@ func (v *Inventory) scan(ctx context.Context, i *image.Image, open opener) scann
 func (s scanned) of(i *image.Image) *image.Image {
 	with := i.WithFiles(s.files, s.err)
 	with.Known, with.KnownErr = s.known, s.knownErr
-	return with
+	return with.WithScans(s.others)
 }
 
 // LookUp compares all images whose layers were read with the advisories as they
@@ -56,7 +63,9 @@ func (w *world) lookAgain(ctx context.Context) {
 			s.known, s.knownErr = w.v.lookUp(s.files)
 			w.v.post(ctx, func(w *world) {
 				if item, there := w.items[identity{checks.Image, id}]; there && w.scans.done[id].files == s.files {
-					w.scans.done[id] = s
+					now := w.scans.done[id]
+					now.known, now.knownErr = s.known, s.knownErr
+					w.scans.done[id] = now
 					w.put(w.withFiles(item))
 				}
 			})

@@ -21,6 +21,7 @@ import (
 	"plimsoll/checks/host"
 	"plimsoll/checks/image"
 	"plimsoll/checks/image/layers"
+	"plimsoll/checks/scanner"
 	"plimsoll/checks/suppress"
 	"plimsoll/checks/vulnerability"
 )
@@ -40,6 +41,9 @@ type Options struct {
 	Cache  layers.Cache // of what layers hold
 
 	Advisories *vulnerability.Store // nil: nothing is looked up
+
+	Scanners []scanner.Name // of others, that look at what is read as well
+	Scans    scanner.Cache  // of what they said
 }
 
 // An Inventory knows everything there is to check. Its methods may be called

@@ -29,6 +29,7 @@ type scanned struct {
 	err      error
 	known    *vulnerability.Result // of what files hold; nil when nobody looked
 	knownErr error
+	others   []vulnerability.Scan // what other scanners said
 }
 
 // An opener opens the archive of an image.

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"encoding/json"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"plimsoll/checks/host"
+	"plimsoll/checks/scanner"
 )
 
 // client reads the configuration of this user's docker command.
@@ -41,6 +43,7 @@ func (s *Site) client() *host.Client {
 	s.endpoints(c, dir)
 	s.builders(c, dir)
 	s.plugins(c, dir, config.ExtraDirs)
+	s.scanners(c)
 	if info, err := fs.Stat(s.Root, rooted(dir)); err == nil && !s.Windows && info.Mode().Perm()&0o022 != 0 {
 		c.Exposed = append(c.Exposed, host.Exposed{Path: dir, Mode: info.Mode(), Change: true})
 	}
@@ -181,6 +184,44 @@ func (s *Site) plugins(c *host.Client, dir string, extra []string) {
 			}
 		}
 	}
+}
+
+// scanners looks for vulnerability scanners whose releases attackers tampered
+// with once. What a program is comes from the program, or from the package that
+// brought it: none is run.
+func (s *Site) scanners(c *host.Client) {
+	if s.Windows {
+		return
+	}
+	for _, name := range scanner.Watched() {
+		for dir := range strings.SplitSeq(s.Env("PATH"), ":") {
+			p := path.Join(dir, string(name))
+			if info, err := fs.Stat(s.Root, rooted(p)); !path.IsAbs(dir) || err != nil || !info.Mode().IsRegular() {
+				continue
+			}
+			version, source := s.built(name, p), "build information"
+			if owned := s.packages()[string(name)]; version == "" && strings.HasPrefix(p, "/usr/bin/") {
+				version, source = owned.Version, dpkgStatus
+			}
+			if scanner.Compromised(name, version) {
+				c.Scanners = append(c.Scanners, host.Scanner{Name: string(name), Path: p, Version: version, Source: source})
+			}
+		}
+	}
+}
+
+// built returns the version that the program at p was built as.
+func (s *Site) built(name scanner.Name, p string) string {
+	f, err := s.Root.Open(rooted(p))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	program, ok := f.(io.ReaderAt)
+	if !ok {
+		return ""
+	}
+	return scanner.Built(name, program)
 }
 
 // writers says who but its owner can change the program at p or put another in

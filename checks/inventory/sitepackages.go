@@ -19,8 +19,9 @@ import (
 // Debian and Ubuntu keep the version of a program and add fixes; which ones is
 // written in the changelog of the package.
 
-// enginePackages are theirs that bring a part of the engine.
-var enginePackages = []string{"docker.io", "containerd", "runc"}
+// enginePackages are theirs that bring a part of the engine, or a scanner of
+// which harmful releases are known.
+var enginePackages = []string{"docker.io", "containerd", "runc", "trivy"}
 
 const (
 	dpkgStatus    = "/var/lib/dpkg/status"

@@ -144,6 +144,7 @@ func TestConfigRefusesTypingMistakes(t *testing.T) {
 		"languages: de\n":                      "languages",
 		"severity: {final-user-root: awful}\n": "awful",
 		"profile: paranoid\n":                  "paranoid",
+		"scanners: [clair]\n":                  "clair",
 	} {
 		file(t, ".plimsoll.yaml", content)
 		code, _, errs := plimsoll(t, "check", "Dockerfile")

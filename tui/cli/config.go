@@ -15,6 +15,7 @@ import (
 
 	"plimsoll/checks"
 	"plimsoll/checks/image/layers"
+	"plimsoll/checks/scanner"
 )
 
 // configName is the configuration of a project; that of a user is
@@ -36,6 +37,7 @@ type Config struct {
 	OnlyLabels bool                    `yaml:"only-labels"` // and no others
 	Licenses   []string                `yaml:"licenses"`    // that packages in images may not be under
 	Layers     string                  `yaml:"layers"`      // of which images the layers are read: off, used or all
+	Scanners   []string                `yaml:"scanners"`    // of others, that look at the same images: trivy, grype, scout
 }
 
 // readConfig merges the user's configuration with the project's, which is
@@ -117,6 +119,9 @@ func parseConfig(data []byte, path string, c Config, suite []*checks.Check) (Con
 		}
 	}
 	if _, err := layers.ParseMode(c.Layers); err != nil {
+		return c, fmt.Errorf("%s: %w", path, err)
+	}
+	if _, err := scanner.Parse(c.Scanners); err != nil {
 		return c, fmt.Errorf("%s: %w", path, err)
 	}
 	for key, label := range c.Labels {

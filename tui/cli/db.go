@@ -169,6 +169,18 @@ func (a *app) advisories(s *session) func(context.Context, func(fixes.Progress))
 	}
 }
 
+// scanners returns what the screen lets other scanners look by.
+func (a *app) scanners(s *session) func(context.Context, checks.Ref, func(fixes.Progress)) error {
+	if a.demo {
+		return nil
+	}
+	return func(ctx context.Context, ref checks.Ref, progress func(fixes.Progress)) error {
+		return s.inventory.Consult(ctx, ref, func(percent int) {
+			progress(fixes.Progress{Message: checks.Msg("saving the image for them").Clean(), Ratio: float64(percent) / 100})
+		})
+	}
+}
+
 // listInfos prints a line for each index, aligned.
 func (a *app) listInfos(infos []vulnerability.Info) {
 	widest := 0

@@ -30,7 +30,15 @@ type (
 	}
 	jsonSubject struct {
 		checks.Ref
-		Error string `json:"error,omitempty"`
+		Error    string        `json:"error,omitempty"`
+		Scanners []jsonScanner `json:"scanners,omitempty"` // of an image, where others than ours looked as well
+	}
+	jsonScanner struct {
+		Scanner string `json:"scanner"`
+		Version string `json:"version,omitempty"`
+		Found   int    `json:"found"`           // vulnerabilities of packages
+		Only    int    `json:"only"`            // of these, what no other found
+		Error   string `json:"error,omitempty"` // why it did not look
 	}
 	jsonFinding struct {
 		Check    string          `json:"check"`
@@ -158,6 +166,13 @@ func (a *app) jsonSubject(item *inventory.Item) jsonSubject {
 			s.Error += "; "
 		}
 		s.Error += terminal.Line(a.explain(err))
+	}
+	for _, c := range scannersOf(*item) {
+		j := jsonScanner{Scanner: c.Scanner, Version: terminal.Line(c.Version), Found: c.Found, Only: c.Only}
+		if c.Problem != nil {
+			j.Error = terminal.Line(a.explain(c.Problem))
+		}
+		s.Scanners = append(s.Scanners, j)
 	}
 	return s
 }

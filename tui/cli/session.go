@@ -17,6 +17,7 @@ import (
 	"plimsoll/checks/engine"
 	"plimsoll/checks/image/layers"
 	"plimsoll/checks/inventory"
+	"plimsoll/checks/scanner"
 	"plimsoll/checks/vulnerability"
 	"plimsoll/fixes/container"
 	"plimsoll/fixes/dockerfile"
@@ -74,7 +75,10 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := inventory.Options{Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo, Layers: mode, Cache: layers.UserCache()}
+	o := inventory.Options{Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo, Layers: mode, Cache: layers.UserCache(), Scans: scanner.UserCache()}
+	if o.Scanners, err = scanner.Parse(a.config.Scanners); err != nil {
+		return nil, err
+	}
 	if o.Advisories, err = vulnerability.UserStore(); err != nil {
 		o.Advisories = nil // there is no place to keep any
 	}

@@ -9,7 +9,10 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"plimsoll/checks"
+	"plimsoll/checks/image"
+	"plimsoll/checks/inventory"
 	"plimsoll/checks/terminal"
+	"plimsoll/checks/vulnerability"
 	"plimsoll/tui/cli/report"
 )
 
@@ -82,6 +85,7 @@ func (a *app) writeTable(d *report.Document, w io.Writer) error {
 			fmt.Fprintf(&b, "  %s %s  %s  %s%s\n", word.Render(pad(a.severityWord(f.Severity), 8)), faint.Render(line),
 				pad(f.Check.ID, widest), f.Message.In(a.translate), a.fixMark(f))
 		}
+		a.tableScanners(&b, item)
 		b.WriteByte('\n')
 	}
 	a.tablePaths(&b, d)
@@ -99,6 +103,25 @@ func (a *app) writeTable(d *report.Document, w io.Writer) error {
 	}
 	_, err := lipgloss.Fprint(w, b.String())
 	return err
+}
+
+// tableScanners sets side by side how much each scanner found in an image, where
+// several looked. Why one did not is among the errors already.
+func (a *app) tableScanners(b *strings.Builder, item inventory.Item) {
+	for _, c := range scannersOf(item) {
+		if c.Problem == nil {
+			fmt.Fprintf(b, "  %s %s  %s\n", pad(terminal.Line(c.Scanner), 9), pad(terminal.Line(c.Version), 12), a.T("vulnerabilities: %d, found by nobody else: %d", c.Found, c.Only))
+		}
+	}
+}
+
+// scannersOf compares the scanners of an image; nil where only ours looked.
+func scannersOf(item inventory.Item) []vulnerability.Count {
+	i, ok := item.Subject.(*image.Image)
+	if !ok {
+		return nil
+	}
+	return vulnerability.Tally(i.Together, i.Known, i.Scans)
 }
 
 func (a *app) fixMark(f checks.Finding) string {
