@@ -225,7 +225,9 @@ var cases = []struct {
 	{"builder", func(h *Host) {
 		h.Client.Builders[0].Insecure = []string{"--allow-insecure-entitlement=security.insecure"}
 	}, []string{"client-insecure-builder"}},
-	{"scanner", func(h *Host) { h.Client.Scanners = []Scanner{{Name: "trivy", Path: "/usr/bin/trivy", Version: "0.69.5"}} }, []string{"scanner-binary-untrusted"}},
+	{"scanner", func(h *Host) {
+		h.Client.Scanners = []Scanner{{Name: "trivy", Path: "/usr/bin/trivy", Version: "0.69.5"}}
+	}, []string{"scanner-binary-untrusted"}},
 	{"plugin", func(h *Host) { h.Client.Plugins = []Plugin{{Path: "/p", Writers: "everybody"}} }, []string{"client-plugin-untrusted"}},
 	{"plugin before another", func(h *Host) { h.Client.Plugins = []Plugin{{Path: "/p", Shadows: "/usr/lib/p"}} }, []string{"client-plugin-untrusted"}},
 }
