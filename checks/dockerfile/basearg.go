@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	imageref "github.com/distribution/reference"
-	"github.com/moby/buildkit/frontend/dockerfile/shell"
 
 	"plimsoll/checks"
 )
@@ -33,10 +32,9 @@ func (f *File) undeclaredIn(s *Stage) []string {
 	if !strings.Contains(words, "$") {
 		return nil
 	}
-	lex := shell.NewLex(rune(f.Escape))
 	var out []string
 	for _, word := range []string{s.Base.Text, flag.Value} {
-		result, err := lex.ProcessWordWithMatches(word, f.global())
+		result, err := f.process(word, f.global())
 		if err != nil {
 			continue
 		}
@@ -182,7 +180,7 @@ var fromArgDefaultInvalid = check(checks.Check{
 // defaultImage returns what FROM of s is when the build sets nothing, and the
 // variables in it without a default.
 func (f *File) defaultImage(s *Stage) (image string, unset []string) {
-	result, err := shell.NewLex(rune(f.Escape)).ProcessWordWithMatches(s.Base.Text, f.global())
+	result, err := f.process(s.Base.Text, f.global())
 	if err != nil {
 		return "scratch", nil // said by the refusal
 	}

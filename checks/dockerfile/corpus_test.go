@@ -65,7 +65,7 @@ func asBuildKit(t *testing.T, name string, f *File) {
 		for _, fl := range in.Flags {
 			flags = append(flags, string(f.Source[fl.Start:fl.End]))
 		}
-		if strings.ToUpper(node.Value) != in.Keyword || node.StartLine != in.Line || node.EndLine != in.EndLine || len(flags) != len(node.Flags) || len(node.Heredocs) != len(in.Heredocs) {
+		if keyword(node.Value) != in.Keyword || node.StartLine != in.Line || node.EndLine != in.EndLine || len(flags) != len(node.Flags) || len(node.Heredocs) != len(in.Heredocs) {
 			t.Errorf("%s: %s lines %d-%d flags %q heredocs %d, BuildKit has %s %d-%d %q %d", name, in.Keyword, in.Line, in.EndLine, flags, len(in.Heredocs),
 				node.Value, node.StartLine, node.EndLine, node.Flags, len(node.Heredocs))
 			return

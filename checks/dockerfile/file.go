@@ -30,7 +30,8 @@ type File struct {
 
 	triggers *File // what ONBUILD makes others build; nil when nothing
 
-	lower bool // most keywords are in lower case
+	lower   bool // most keywords are in lower case
+	globals *globals
 }
 
 // A Base is what is known of an image that a Dockerfile builds on.
@@ -64,7 +65,7 @@ type Context struct {
 // returns everything that can be read, and the reason in [File.Refusal].
 // The file keeps src, which must not change any more.
 func Parse(path, name string, src []byte) *File {
-	f := &File{Path: path, Name: name, Source: src, Escape: '\\'}
+	f := &File{Path: path, Name: name, Source: src, Escape: '\\', globals: &globals{}}
 	f.scan()
 	f.divide()
 	f.lower = f.lowerKeywords()
@@ -73,12 +74,12 @@ func Parse(path, name string, src []byte) *File {
 	return f
 }
 
-// Forget drops what was made of the shell scripts in f while it was judged,
+// Forget drops what was worked out about the instructions of f while it was judged,
 // most of what it occupies; what is asked for again is made again. Nobody else
 // may read f meanwhile.
 func (f *File) Forget() {
 	for _, in := range f.Instructions {
-		in.script = &script{}
+		in.script, in.memo = &script{}, &memo{}
 	}
 	if f.triggers != nil {
 		f.triggers.Forget()

@@ -40,6 +40,7 @@ func (f *File) child() *File {
 		}
 	}
 	child := *f
+	child.globals = &globals{}
 	child.Stages = append(append([]*Stage{}, f.Stages...), stage)
 	child.Instructions = append(append([]*Instruction{}, f.Instructions...), triggers...)
 	return &child
@@ -50,7 +51,7 @@ func (f *File) trigger(in *Instruction) *Instruction {
 	if in.Keyword != "ONBUILD" || in.Args.String == "" || in.open {
 		return nil
 	}
-	t := &Instruction{Line: in.Line, EndLine: in.EndLine, End: in.End, Heredocs: in.Heredocs, script: &script{}, trigger: true}
+	t := &Instruction{Line: in.Line, EndLine: in.EndLine, End: in.End, Heredocs: in.Heredocs, script: &script{}, memo: &memo{}, trigger: true}
 	if !t.split(in.Args, f.Escape) || !isKeyword(t.Keyword) {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -56,7 +57,7 @@ func (f *File) skeleton() []byte {
 	out := make([]byte, 0, len(f.Source))
 	done := 0
 	for _, in := range f.Instructions {
-		if !in.certain() {
+		if !in.certain(f.Escape) {
 			continue
 		}
 		out = append(out, f.Source[done:in.Start]...)
@@ -75,18 +76,81 @@ func (f *File) skeleton() []byte {
 	return append(out, f.Source[done:]...)
 }
 
-// certain reports whether BuildKit takes in for certain: the shell form of any
-// text, and the copying of something to somewhere.
-func (in *Instruction) certain() bool {
+// certain reports whether BuildKit takes in for certain.
+func (in *Instruction) certain(escape byte) bool {
 	text := in.Args.String
-	if in.Stage == nil || in.open || len(in.Flags) > 0 || len(in.Heredocs) > 0 || text == "" || text[0] == '[' || strings.Contains(text, "<<") {
+	if in.Stage == nil || in.open || len(in.Heredocs) > 0 || text == "" || strings.Contains(text, "<<") || !in.plainFlags() {
 		return false
 	}
+	if takesExec(in.Keyword) && text[0] == '[' {
+		// Its parser refuses what is not a string, ours reads null as "".
+		return in.IsExec && len(in.Exec) > 0 && !slices.ContainsFunc(in.Exec, isBlank) && len(in.Flags) == 0 && in.Keyword != "COPY" && in.Keyword != "ADD"
+	}
 	switch in.Keyword {
-	case "RUN", "CMD", "ENTRYPOINT":
-		return true
+	case "RUN", "CMD", "ENTRYPOINT", "WORKDIR", "USER", "EXPOSE", "VOLUME", "STOPSIGNAL", "MAINTAINER":
+		return len(in.Flags) == 0
 	case "COPY", "ADD":
 		return len(strings.Fields(text)) > 1
+	case "ENV", "LABEL":
+		return len(in.Flags) == 0 && areAssignments(text, escape)
 	}
 	return false
+}
+
+func isBlank(s string) bool { return strings.TrimSpace(s) == "" }
+
+// plainFlags reports whether in has no flags but those of a COPY that may have
+// any value, each once.
+func (in *Instruction) plainFlags() bool {
+	for i, flag := range in.Flags {
+		switch flag.Name {
+		case "from", "chown", "chmod":
+		default:
+			return false
+		}
+		if in.Keyword != "COPY" || flag.End-flag.Start != len("--")+len(flag.Name)+len("=")+len(flag.Value) || flag.Value == "" {
+			return false // quoted, escaped or continued
+		}
+		if slices.ContainsFunc(in.Flags[:i], func(f Flag) bool { return f.Name == flag.Name }) {
+			return false
+		}
+	}
+	return true
+}
+
+// areAssignments reports whether text is name=value, several times, in words
+// that every reader divides in the same way; or the old form of a name and a
+// value.
+func areAssignments(text string, escape byte) bool {
+	if strings.IndexByte(text, escape) >= 0 {
+		return false
+	}
+	first, rest, _ := strings.Cut(text, " ")
+	if !strings.ContainsAny(first, "=\"'\t") {
+		return strings.TrimSpace(rest) != ""
+	}
+	start, quote := -1, byte(0)
+	named := false // the word has a name and a "="
+	for i := 0; i <= len(text); i++ {
+		switch {
+		case i == len(text) || quote == 0 && (text[i] == ' ' || text[i] == '\t'):
+			if quote != 0 || start >= 0 && !named {
+				return false
+			}
+			start, named = -1, false
+			continue
+		case text[i] >= 0x80 || text[i] < ' ' && text[i] != '\t':
+			return false // there are more kinds of space
+		case text[i] == quote:
+			quote = 0
+		case quote == 0 && (text[i] == '"' || text[i] == '\''):
+			quote = text[i]
+		case text[i] == '=' && start >= 0 && text[start] != '=':
+			named = true
+		}
+		if start < 0 {
+			start = i
+		}
+	}
+	return true
 }

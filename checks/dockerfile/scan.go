@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
@@ -34,6 +35,7 @@ type Instruction struct {
 	posix   bool         // shell forms are run by sh or one of its family
 
 	script *script // of RUN, see (*File).script
+	memo   *memo
 }
 
 // A Flag is an option of an instruction, such as --mount=type=cache.
@@ -160,7 +162,7 @@ func (f *File) scan() {
 
 // instruction reads the instruction that begins with the line first.
 func (f *File) instruction(s *scanner, first []byte, start int) *Instruction {
-	in := &Instruction{Line: s.line, Start: start, script: &script{}}
+	in := &Instruction{Line: s.line, Start: start, script: &script{}, memo: &memo{}}
 	content, continued := cutContinuation(first, f.Escape)
 	in.End = start + len(first)
 	text := content
@@ -221,16 +223,29 @@ func (in *Instruction) split(t Text, escape byte) bool {
 	in.Start = t.Offset(i)
 	k := strings.IndexAny(s[i:end], "\t\v\f\r ")
 	if k < 0 {
-		in.Keyword = strings.ToUpper(s[i:end])
+		in.Keyword = keyword(s[i:end])
 		in.Args = t.Slice(end, end)
 		return true
 	}
-	in.Keyword = strings.ToUpper(s[i : i+k])
+	in.Keyword = keyword(s[i : i+k])
 	in.Args = t.Slice(in.flags(t, i+k, end, escape), end)
 	if strings.HasPrefix(in.Args.String, "[") && takesExec(in.Keyword) {
 		in.IsExec = json.Unmarshal([]byte(in.Args.String), &in.Exec) == nil
 	}
 	return true
+}
+
+// keyword returns the upper case of what BuildKit, which looks for the lower
+// case, takes for an instruction: there are letters beyond ASCII of which only
+// one of the two is a letter of it.
+func keyword(word string) string {
+	lower := strings.ToLower(word)
+	for i := range len(lower) {
+		if lower[i] >= utf8.RuneSelf {
+			return lower
+		}
+	}
+	return strings.ToUpper(lower)
 }
 
 func takesExec(keyword string) bool {

@@ -98,10 +98,10 @@ func loginOf(c *command) (login, bool) {
 		return login{}, false
 	}
 	for _, l := range logins {
-		words := strings.Fields(l.words)
-		if words[0] != program {
+		if !strings.HasPrefix(l.words, program+" ") {
 			continue
 		}
+		words := strings.Fields(l.words)
 		next, need := 1, l.needs == ""
 		for _, a := range c.args() {
 			if next < len(words) && a.text == words[next] {

@@ -76,8 +76,11 @@ func (c *command) args() []shellWord {
 // mentions reports whether the text of in contains any of hints, so that the
 // shell is parsed only where there is something to find.
 func (f *File) mentions(in *Instruction, hints ...string) bool {
+	text := f.Source[in.Start:in.End]
+	m := in.memo
+	m.reading.Do(func() { m.pairs = pairsOf(text) })
 	for _, h := range hints {
-		if bytes.Contains(f.Source[in.Start:in.End], []byte(h)) {
+		if m.pairs.mayContain(h) && bytes.Contains(text, []byte(h)) {
 			return true
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/moby/buildkit/frontend/dockerfile/shell"
 	"github.com/moby/buildkit/util/suggest"
 
 	"plimsoll/checks"
@@ -114,7 +113,7 @@ func (f *File) unset(in *Instruction, set names) []string {
 func (f *File) unmatched(text string, set names) map[string]struct{} {
 	// A name with a default is not missing: found out by the same lexer, which
 	// takes the default only where the name has no value.
-	result, err := shell.NewLex(rune(f.Escape)).ProcessWordWithMatches(withoutDefaults(text, set), set)
+	result, err := f.process(withoutDefaults(text, set), set)
 	if err != nil {
 		return nil
 	}

@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 )
@@ -23,7 +24,19 @@ func (v variables) Keys() []string {
 }
 
 // global returns the ARGs before the first FROM, which only FROMs see.
+// They are read only.
 func (f *File) global() variables {
+	f.globals.once.Do(func() { f.globals.visible = f.beforeFrom() })
+	return f.globals.visible
+}
+
+// globals remember [File.global].
+type globals struct {
+	once    sync.Once
+	visible variables
+}
+
+func (f *File) beforeFrom() variables {
 	v := variables{}
 	for _, in := range f.Instructions {
 		if in.Keyword == "FROM" {
@@ -38,7 +51,14 @@ func (f *File) global() variables {
 
 // variablesAt returns what is visible to the instruction at of a stage: what
 // its chain declares before, and the environment of the base image if known.
+// They are read only.
 func (f *File) variablesAt(at *Instruction) variables {
+	m := at.memo
+	m.scoping.Do(func() { m.visible = f.visibleTo(at) })
+	return m.visible
+}
+
+func (f *File) visibleTo(at *Instruction) variables {
 	v := variables{}
 	if !f.ordinary() {
 		return v
@@ -94,6 +114,21 @@ func (f *File) declare(v variables, in *Instruction, global variables) {
 	}
 }
 
+// lexers are BuildKit's that are not in use, by escape character: one is larger
+// than all that it reads.
+var lexers = map[byte]*sync.Pool{
+	'\\': {New: func() any { return shell.NewLex('\\') }},
+	'`':  {New: func() any { return shell.NewLex('`') }},
+}
+
+// process is what BuildKit does to a word that may have variables.
+func (f *File) process(word string, v shell.EnvGetter) (shell.ProcessWordResult, error) {
+	pool := lexers[f.Escape]
+	lex := pool.Get().(*shell.Lex)
+	defer pool.Put(lex)
+	return lex.ProcessWordWithMatches(word, v)
+}
+
 // longestValue is how long the value of a variable may be to be looked into.
 const longestValue = 1 << 14
 
@@ -113,7 +148,7 @@ func (f *File) expand(word string, v variables) (text string, certain bool) {
 	if size > longestValue {
 		return word, false
 	}
-	result, err := shell.NewLex(rune(f.Escape)).ProcessWordWithMatches(word, v)
+	result, err := f.process(word, v)
 	if err != nil {
 		return word, false
 	}
