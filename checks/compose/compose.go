@@ -136,3 +136,13 @@ func (f *File) introduce(project *types.Project) {
 		s.Around = neighbours.Of(s.Settings.Name)
 	}
 }
+
+// With returns f with another text, and with the same facts from outside.
+func (f *File) With(source []byte) (*File, error) {
+	next, err := Parse(f.Path, f.Name, source)
+	if err != nil {
+		return nil, err
+	}
+	next.Running = f.Running
+	return next, nil
+}

@@ -28,7 +28,7 @@ import (
 	"plimsoll/checks/dockertest"
 	"plimsoll/fixes"
 	"plimsoll/fixes/build"
-	"plimsoll/fixes/dockerfile"
+	"plimsoll/fixes/files"
 	"plimsoll/fixes/fixer"
 	"plimsoll/fixes/ledger"
 )
@@ -199,7 +199,7 @@ func (y *yard) fix() *fixes.Plan {
 			request.Findings = append(request.Findings, finding)
 		}
 	}
-	mechanic := dockerfile.New(dockerfile.Options{Checks: source.Checks(), Secrets: y.vault, Policy: &checks.Policy{Profile: checks.All}})
+	mechanic := files.New(checks.Dockerfile, files.Options{Checks: source.Checks(), Secrets: y.vault, Policy: &checks.Policy{Profile: checks.All}})
 	dispatcher := fixer.New(fixer.Options{
 		Ledger:    ledger.New(filepath.Join(filepath.Dir(y.project), "state")),
 		Mechanics: map[checks.Kind]fixer.Mechanic{checks.Dockerfile: mechanic},

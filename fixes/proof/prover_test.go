@@ -20,7 +20,7 @@ import (
 	"plimsoll/checks/inventory"
 	"plimsoll/checks/suite"
 	"plimsoll/fixes"
-	"plimsoll/fixes/dockerfile"
+	"plimsoll/fixes/files"
 	"plimsoll/fixes/proof"
 )
 
@@ -30,7 +30,7 @@ type yard struct {
 	engine        *client.Client
 	prefix, owner string
 	dir           string
-	mechanic      *dockerfile.Mechanic
+	mechanic      *files.Mechanic
 	secrets       map[string]checks.Sensitive // that the vault holds
 	said          []string
 }
@@ -39,7 +39,7 @@ func newYard(t *testing.T) *yard {
 	e := dockertest.Real(t)
 	y := &yard{T: t, engine: e, prefix: dockertest.Prefix(t, e), dir: t.TempDir()}
 	y.owner = "test-" + y.prefix
-	y.mechanic = dockerfile.New(dockerfile.Options{Checks: suite.All(), Policy: &checks.Policy{Profile: checks.All}, Secrets: filepath.Join(t.TempDir(), "secrets")})
+	y.mechanic = files.New(checks.Dockerfile, files.Options{Checks: suite.All(), Policy: &checks.Policy{Profile: checks.All}, Secrets: filepath.Join(t.TempDir(), "secrets")})
 	dockertest.Busybox(t, e, y.prefix, "busybox:1.36")
 	return y
 }

@@ -20,7 +20,7 @@ import (
 	"plimsoll/checks/scanner"
 	"plimsoll/checks/vulnerability"
 	"plimsoll/fixes/container"
-	"plimsoll/fixes/dockerfile"
+	"plimsoll/fixes/files"
 	"plimsoll/fixes/fixer"
 	"plimsoll/fixes/ledger"
 	"plimsoll/fixes/proof"
@@ -132,15 +132,15 @@ func (a *app) newTools(s *session, target *engine.Target, policy *checks.Policy,
 		}
 	}
 	if secrets == "" {
-		if secrets, err = dockerfile.SecretsDir(); err != nil {
+		if secrets, err = files.SecretsDir(); err != nil {
 			return t, err
 		}
 	}
 	s.state = state
-	files := dockerfile.New(dockerfile.Options{Checks: a.suite, Policy: policy, Secrets: secrets})
+	dockerfiles := files.New(checks.Dockerfile, files.Options{Checks: a.suite, Policy: policy, Secrets: secrets})
 	o := fixer.Options{
 		Ledger:    ledger.New(state),
-		Mechanics: map[checks.Kind]fixer.Mechanic{checks.Dockerfile: files},
+		Mechanics: map[checks.Kind]fixer.Mechanic{checks.Dockerfile: dockerfiles},
 		Reader:    s.inventory,
 		ReadOnly:  a.readOnly,
 	}
@@ -152,7 +152,7 @@ func (a *app) newTools(s *session, target *engine.Target, policy *checks.Policy,
 		t.close = c.Close
 		t.prover = proof.New(proof.Options{
 			Engine: c, Explain: func(err error) error { return target.Explain(err) }, Images: s.inventory, Checks: a.suite, Policy: policy,
-			Secret: files.Secret, Lock: o.Ledger.Lock, Owner: owner(state),
+			Secret: dockerfiles.Secret, Lock: o.Ledger.Lock, Owner: owner(state),
 		})
 		o.Mechanics[checks.Container] = container.New(c, container.Options{Plain: target.Plain()})
 		o.Engine = func(ctx context.Context) (string, error) {

@@ -1,4 +1,4 @@
-package dockerfile
+package files
 
 import (
 	"context"
@@ -22,7 +22,7 @@ func (m *Mechanic) Apply(ctx context.Context, id string, plan *fixes.Plan, recor
 	if !ok {
 		return nil, errdefs.ErrInvalidArgument.WithMessage("the plan was not made by this program")
 	}
-	project, err := openProject(filepath.Dir(p.proof.after.file.Path))
+	project, err := openProject(filepath.Dir(p.proof.after.file.text().path))
 	if err != nil {
 		return nil, err
 	}
@@ -123,15 +123,19 @@ func (p *patch) verify(project *project, plan *fixes.Plan) (*fixes.Receipt, erro
 		receipt.Proof = append(receipt.Proof, checks.Msg("%s holds exactly what was planned, %d bytes", t.change.Name, len(data)))
 	}
 	before := p.proof.before
-	source, ok := content[filepath.Base(before.file.Path)]
+	source, ok := content[filepath.Base(before.file.text().path)]
 	if !ok {
-		source = before.file.Source
+		source = before.file.text().source
 	}
 	after := &trial{mechanic: before.mechanic, project: project}
-	after.file = parse(before.file, source, func(path string) ([]byte, bool) {
+	var err error
+	after.file, err = before.file.with(source, func(path string) ([]byte, bool) {
 		data, ok := content[path]
 		return data, ok
 	})
+	if err != nil {
+		return nil, err
+	}
 	if err := after.judge(); err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package dockerfile
+package files
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"github.com/containerd/errdefs"
 
 	"plimsoll/checks"
-	"plimsoll/checks/dockerfile"
 	"plimsoll/checks/terminal"
 	"plimsoll/fixes"
 )
@@ -40,12 +39,12 @@ type wish struct {
 // prove tries the fixes of request on a copy. Each starts from the result of
 // those before it, with findings of its own, so that two fixes of one line do
 // not collide and a fix that spoils something is found by itself.
-func (m *Mechanic) prove(ctx context.Context, project *project, file *dockerfile.File, request fixes.Request) (*proof, error) {
+func (m *Mechanic) prove(ctx context.Context, project *project, file document, request fixes.Request) (*proof, error) {
 	start, err := m.newTrial(project, file)
 	if err != nil {
 		return nil, err
 	}
-	p := &proof{before: start, after: start, name: terminal.Line(file.Name)}
+	p := &proof{before: start, after: start, name: terminal.Line(file.text().name)}
 	values := maps.Clone(request.Values)
 	if values == nil {
 		values = checks.Values{}
@@ -318,11 +317,16 @@ func (p *proof) follow(next *trial, brings []string, values checks.Values) *tria
 	return nil
 }
 
+// unreadable means that a result would not be understood.
+type unreadable struct{ error }
+
+func (e *unreadable) Unwrap() error { return e.error }
+
 // errNoFix means that a finding has lost its fix to those before it.
 var errNoFix = errors.New("no fix")
 
 func leftOut(check string, err error) checks.Message {
-	var refused *dockerfile.Refusal
+	var refused *unreadable
 	var open *unanswered
 	switch {
 	case errors.As(err, &open):

@@ -1,4 +1,4 @@
-package dockerfile
+package files
 
 import (
 	"cmp"
@@ -12,14 +12,13 @@ import (
 	"sync"
 
 	"plimsoll/checks"
-	"plimsoll/checks/dockerfile"
 )
 
 // A trial is the project as it would be after some edits, judged.
 type trial struct {
 	mechanic *Mechanic
 	project  *project
-	file     *dockerfile.File
+	file     document
 	drafts   map[string]*draft // by Edit.Path
 	findings map[key]checks.Finding
 	count    map[key]int // of findings by key.twins
@@ -55,8 +54,8 @@ func (k key) number() int {
 	return n
 }
 
-func (m *Mechanic) newTrial(project *project, file *dockerfile.File) (*trial, error) {
-	t := &trial{mechanic: m, project: project, file: file, drafts: map[string]*draft{"": newDraft(file.Source, true)}}
+func (m *Mechanic) newTrial(project *project, file document) (*trial, error) {
+	t := &trial{mechanic: m, project: project, file: file, drafts: map[string]*draft{"": newDraft(file.text().source, true)}}
 	return t, t.judge()
 }
 
@@ -65,7 +64,7 @@ func (m *Mechanic) newTrial(project *project, file *dockerfile.File) (*trial, er
 func (t *trial) judge() error {
 	t.findings, t.count = map[key]checks.Finding{}, map[key]int{}
 	for _, c := range t.mechanic.o.Checks {
-		report := checks.Run(t.file, []*checks.Check{c}, &checks.Policy{Profile: checks.All})
+		report := checks.Run(t.file.subject(), []*checks.Check{c}, &checks.Policy{Profile: checks.All})
 		if err := errors.Join(report.Errors...); err != nil {
 			return err
 		}
@@ -118,7 +117,7 @@ func (t *trial) mayBring(cured []checks.Finding) (ids []string) {
 
 // visible returns the findings that the user's policy shows.
 func (t *trial) visible() []checks.Finding {
-	return checks.Run(t.file, t.mechanic.o.Checks, t.mechanic.o.Policy).Findings
+	return checks.Run(t.file.subject(), t.mechanic.o.Checks, t.mechanic.o.Policy).Findings
 }
 
 // with returns the trial after more edits, parsed and judged again with the
@@ -130,9 +129,7 @@ func (t *trial) with(edits []checks.Edit) (*trial, error) {
 		if path != "" {
 			path = filepath.Clean(path)
 		}
-		if own := ignoreName(t.file); path == ".dockerignore" && slices.Contains(t.file.Context.Names, own) {
-			path = own
-		}
+		path = t.file.place(path)
 		byPath[path] = append(byPath[path], e)
 	}
 	next := &trial{mechanic: t.mechanic, project: t.project, drafts: maps.Clone(t.drafts)}
@@ -151,64 +148,16 @@ func (t *trial) with(edits []checks.Edit) (*trial, error) {
 		}
 		next.drafts[path] = d
 	}
-	next.file = parse(t.file, next.drafts[""].bytes(), func(path string) ([]byte, bool) {
+	var err error
+	next.file, err = t.file.with(next.drafts[""].bytes(), func(path string) ([]byte, bool) {
 		d, ok := next.drafts[path]
 		if !ok {
 			return nil, false
 		}
 		return d.bytes(), true
 	})
-	if next.file.Refusal != nil {
-		return nil, next.file.Refusal
+	if err != nil {
+		return nil, &unreadable{err}
 	}
 	return next, next.judge()
 }
-
-// parse returns old with other text and the same facts from outside. changed
-// returns the content of a file beside it, if that is another one too.
-func parse(old *dockerfile.File, source []byte, changed func(path string) ([]byte, bool)) *dockerfile.File {
-	file := dockerfile.Parse(old.Path, old.Name, source)
-	file.Bases, file.Context = carried(old.Bases, file.BaseImages()), old.Context
-	own := ignoreName(old)
-	for _, path := range []string{own, ".dockerignore"} {
-		if data, ok := changed(path); ok {
-			file.Context.Ignore = data
-			if !slices.Contains(file.Context.Names, path) {
-				file.Context.Names = append(slices.Clone(file.Context.Names), path)
-			}
-			break
-		}
-		if slices.Contains(file.Context.Names, own) {
-			break
-		}
-	}
-	return file
-}
-
-// carried returns bases with what is known under another reference added for
-// those references that name the same image, by its digest or one of its tags:
-// a pinned image is still the one that was inspected.
-func carried(bases map[string]dockerfile.Base, references []string) map[string]dockerfile.Base {
-	out := bases
-	for _, reference := range references {
-		if _, known := bases[reference]; known {
-			continue
-		}
-		tag, digest, pinned := strings.Cut(reference, "@")
-		for _, old := range slices.Sorted(maps.Keys(bases)) {
-			base := bases[old]
-			if pinned && digest == base.Digest || !pinned && slices.Contains(base.Tags, tag) {
-				if len(out) == len(bases) {
-					out = maps.Clone(bases)
-				}
-				out[reference] = base
-				break
-			}
-		}
-	}
-	return out
-}
-
-// ignoreName returns the name of the ignore list that is for file alone. It
-// wins over .dockerignore.
-func ignoreName(file *dockerfile.File) string { return filepath.Base(file.Path) + ".dockerignore" }

@@ -1,4 +1,4 @@
-package dockerfile_test
+package files_test
 
 import (
 	"os"

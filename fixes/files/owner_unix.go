@@ -1,6 +1,6 @@
 //go:build unix
 
-package dockerfile
+package files
 
 import (
 	"io/fs"

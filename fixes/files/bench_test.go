@@ -1,4 +1,4 @@
-package dockerfile_test
+package files_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"plimsoll/checks"
 	source "plimsoll/checks/dockerfile"
 	"plimsoll/fixes"
-	"plimsoll/fixes/dockerfile"
+	"plimsoll/fixes/files"
 	"plimsoll/fixes/fixer"
 	"plimsoll/fixes/ledger"
 )
@@ -148,7 +148,7 @@ func benchIn(dir, secrets string, suite []*checks.Check) *bench {
 	b.Dispatcher = fixer.New(fixer.Options{
 		Ledger: ledger.New(b.state),
 		Mechanics: map[checks.Kind]fixer.Mechanic{
-			checks.Dockerfile: dockerfile.New(dockerfile.Options{Checks: suite, Secrets: b.secrets, Policy: &checks.Policy{Profile: checks.All}}),
+			checks.Dockerfile: files.New(checks.Dockerfile, files.Options{Checks: suite, Secrets: b.secrets, Policy: &checks.Policy{Profile: checks.All}}),
 		},
 	})
 	return b

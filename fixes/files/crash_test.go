@@ -1,6 +1,6 @@
 //go:build unix
 
-package dockerfile_test
+package files_test
 
 import (
 	"bytes"
@@ -15,8 +15,9 @@ import (
 	"syscall"
 	"testing"
 
+	"plimsoll/checks"
 	"plimsoll/fixes"
-	"plimsoll/fixes/dockerfile"
+	"plimsoll/fixes/files"
 	"plimsoll/fixes/ledger"
 )
 
@@ -238,7 +239,7 @@ func TestInverseOfAnotherDirectoryIsRefused(t *testing.T) {
 	b := newBench(t, plain)
 	plan, _ := b.apply(t)
 	e := b.entry(t, plan.ID)
-	m := dockerfile.New(dockerfile.Options{})
+	m := files.New(checks.Dockerfile, files.Options{})
 	for _, inverse := range []string{
 		`{"dir":"/etc","files":[{"name":"passwd","created":true}]}`,
 		strings.Replace(string(e.Inverse), `"Dockerfile"`, `"../state/x"`, 1),

@@ -1,4 +1,4 @@
-package dockerfile
+package files
 
 import (
 	"fmt"
@@ -9,21 +9,20 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 
 	"plimsoll/checks"
-	"plimsoll/checks/dockerfile"
 	"plimsoll/checks/secret"
 	"plimsoll/checks/terminal"
 	"plimsoll/fixes"
 )
 
 // steps says what Apply does, in its order: the secrets, each file, the proof.
-func (p *patch) steps(project *project, file *dockerfile.File) []fixes.Step {
+func (p *patch) steps(project *project, file document) []fixes.Step {
 	var out []fixes.Step
 	for _, d := range p.deposits {
 		path := p.path(d)
 		out = append(out, fixes.Step{
 			Op:      "keep",
 			Target:  terminal.Line(path),
-			Why:     checks.Msg("the secret %s is in a file of its own, for you alone, before it leaves %s", d.ID, terminal.Line(file.Name)),
+			Why:     checks.Msg("the secret %s is in a file of its own, for you alone, before it leaves %s", d.ID, terminal.Line(file.text().name)),
 			Command: terminal.Line(fmt.Sprintf("(umask 077 && mkdir -p %s && cat > %s)", shellQuote(p.vault.Path), shellQuote(path))),
 		})
 	}
@@ -37,17 +36,17 @@ func (p *patch) steps(project *project, file *dockerfile.File) []fixes.Step {
 	if len(p.targets) > 0 {
 		out = append(out, fixes.Step{
 			Op:      "verify",
-			Target:  terminal.Line(file.Name),
+			Target:  terminal.Line(file.text().name),
 			Why:     checks.Msg("what was written is read back, parsed and checked again"),
-			Command: p.buildCommand(project.dir, p.written(file)),
+			Command: p.command(project.dir, file),
 		})
 	}
 	return out
 }
 
 // written returns the name of the Dockerfile that holds the result.
-func (p *patch) written(file *dockerfile.File) string {
-	name := filepath.Base(file.Path)
+func (p *patch) written(file document) string {
+	name := filepath.Base(file.text().path)
 	for _, t := range p.targets {
 		if t.source.Name == name {
 			return t.old.Name
@@ -58,17 +57,13 @@ func (p *patch) written(file *dockerfile.File) string {
 
 func (p *patch) path(d deposit) string { return filepath.Join(p.vault.Path, d.file) }
 
-// buildCommand builds the result, with the secrets that it now asks for.
-func (p *patch) buildCommand(dir, name string) string {
-	var b strings.Builder
-	b.WriteString("docker build")
+// command puts the result to use, with the secrets that it now asks for.
+func (p *patch) command(dir string, file document) string {
+	var secrets []string
 	for _, d := range p.deposits {
-		fmt.Fprintf(&b, " --secret %s", shellQuote("id="+d.ID+",src="+p.path(d)))
+		secrets = append(secrets, "id="+d.ID+",src="+p.path(d))
 	}
-	if name != "Dockerfile" {
-		fmt.Fprintf(&b, " -f %s", shellQuote(filepath.Join(dir, name)))
-	}
-	return terminal.Line(b.String() + " " + shellQuote(dir))
+	return file.command(dir, p.written(file), secrets)
 }
 
 // patchCommand returns the change as input of patch, or "" where that would
@@ -105,17 +100,17 @@ func printable(s string) bool {
 }
 
 // notes says what the user has to know beside the diff.
-func (p *patch) notes(file *dockerfile.File, beside bool) []checks.Message {
+func (p *patch) notes(file document, beside bool) []checks.Message {
 	var out []checks.Message
 	if beside {
-		out = append(out, checks.Msg("%s stays as it is, so that its findings stay too until the copy takes its place", terminal.Line(file.Name)))
+		out = append(out, checks.Msg("%s stays as it is, so that its findings stay too until the copy takes its place", terminal.Line(file.text().name)))
 	}
 	for _, d := range p.deposits {
 		out = append(out, checks.Msg("the secret %s moves to %s", d.ID, terminal.Line(p.path(d))))
 	}
 	if len(p.deposits) > 0 {
 		out = append(out,
-			checks.Msg("build with: %s", p.buildCommand(filepath.Dir(file.Path), p.written(file))),
+			checks.Msg("build with: %s", p.command(filepath.Dir(file.text().path), file)),
 			checks.Msg("the old value is still in the history of images and of version control: replace it at its issuer"))
 	}
 	return out

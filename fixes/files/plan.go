@@ -1,4 +1,7 @@
-package dockerfile
+// Package files changes Dockerfiles and compose files: by ranges of bytes, so that
+// nothing else moves, proved on a copy before anything is written, and with a way
+// back for every byte.
+package files
 
 import (
 	"context"
@@ -12,7 +15,6 @@ import (
 	"github.com/containerd/errdefs"
 
 	"plimsoll/checks"
-	"plimsoll/checks/dockerfile"
 	"plimsoll/checks/terminal"
 	"plimsoll/fixes"
 )
@@ -30,13 +32,16 @@ type Options struct {
 	Secrets string
 }
 
-// A Mechanic patches Dockerfiles and the files beside them.
-type Mechanic struct{ o Options }
+// A Mechanic patches files of one kind and the files beside them.
+type Mechanic struct {
+	kind checks.Kind
+	o    Options
+}
 
-// New returns a mechanic for subjects of kind [checks.Dockerfile].
-func New(o Options) *Mechanic {
-	o.Checks = slices.DeleteFunc(slices.Clone(o.Checks), func(c *checks.Check) bool { return c.Kind != checks.Dockerfile })
-	return &Mechanic{o}
+// New returns a mechanic for files of kind, [checks.Dockerfile] or [checks.Compose].
+func New(kind checks.Kind, o Options) *Mechanic {
+	o.Checks = slices.DeleteFunc(slices.Clone(o.Checks), func(c *checks.Check) bool { return c.Kind != kind })
+	return &Mechanic{kind, o}
 }
 
 // A patch is what Apply needs of a plan: fixes.Plan.Detail.
@@ -61,17 +66,17 @@ const hardened = ".hardened"
 
 // Plan makes a plan; see package fixer.
 func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fixes.Request) (*fixes.Plan, error) {
-	file, ok := subject.(*dockerfile.File)
-	if !ok {
-		return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("not a Dockerfile: %T", subject))
+	file := open(m.kind, subject)
+	if file == nil {
+		return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("not a file of kind %s: %T", m.kind, subject))
 	}
-	project, err := openProject(filepath.Dir(file.Path))
+	project, err := openProject(filepath.Dir(file.text().path))
 	if err != nil {
 		return nil, err
 	}
 	defer project.Close()
 
-	plan := &fixes.Plan{Subject: file.Ref(), Mechanism: fixes.Patch}
+	plan := &fixes.Plan{Subject: subject.Ref(), Mechanism: fixes.Patch}
 	block := func(err error) error {
 		var r *refusal
 		if !errors.As(err, &r) {
@@ -82,20 +87,20 @@ func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fix
 		}
 		return nil
 	}
-	name := filepath.Base(file.Path)
+	name := filepath.Base(file.text().path)
 	source, id, err := project.read(name)
 	switch {
 	case err != nil:
 		if err := block(err); err != nil {
 			return nil, err
 		}
-	case !id.Exists || string(source) != string(file.Source):
-		return nil, fmt.Errorf("%s: %w", terminal.Line(file.Name), fixes.ErrChanged)
+	case !id.Exists || string(source) != string(file.text().source):
+		return nil, fmt.Errorf("%s: %w", terminal.Line(file.text().name), fixes.ErrChanged)
 	}
 
-	if file.Refusal != nil {
-		plan.Title = checks.Msg("fix %s", terminal.Line(file.Name))
-		plan.Blocked = checks.Msg("%s does not parse, so that no change of it can be proved: %s", terminal.Line(file.Name), terminal.Line(file.Refusal.Error()))
+	if err := file.refusal(); err != nil {
+		plan.Title = checks.Msg("fix %s", terminal.Line(file.text().name))
+		plan.Blocked = checks.Msg("%s does not parse, so that no change of it can be proved: %s", terminal.Line(file.text().name), terminal.Line(err.Error()))
 		return plan, nil
 	}
 	proof, err := m.prove(ctx, project, file, request)
@@ -135,7 +140,7 @@ func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fix
 }
 
 // aim decides which files are written, from the drafts that were proved.
-func (p *patch) aim(project *project, file *dockerfile.File, subject identity, beside bool) error {
+func (p *patch) aim(project *project, file document, subject identity, beside bool) error {
 	drafts := p.proof.after.drafts
 	var refused error
 	for _, name := range slices.Sorted(maps.Keys(drafts)) {
@@ -145,7 +150,7 @@ func (p *patch) aim(project *project, file *dockerfile.File, subject identity, b
 		}
 		from := name
 		if name == "" {
-			from = filepath.Base(file.Path)
+			from = filepath.Base(file.text().path)
 		}
 		_, source, err := project.read(from)
 		if err != nil {
@@ -159,7 +164,7 @@ func (p *patch) aim(project *project, file *dockerfile.File, subject identity, b
 			t.attributes = attributes{UID: subject.UID, GID: subject.GID}
 		}
 		if beside {
-			to, err := besideName(name, filepath.Base(file.Path))
+			to, err := file.beside(name)
 			if err != nil {
 				return err
 			}
@@ -170,9 +175,9 @@ func (p *patch) aim(project *project, file *dockerfile.File, subject identity, b
 				refused = errors.Join(refused, refuse(checks.Msg("%s exists already: move it away, or change the file itself", to)))
 			}
 		}
-		shown := filepath.Join(filepath.Dir(file.Name), t.old.Name)
+		shown := filepath.Join(filepath.Dir(file.text().name), t.old.Name)
 		if name == "" && !beside {
-			shown = file.Name
+			shown = file.text().name
 		}
 		t.change = fixes.FileChange{
 			Path:    project.path(t.old.Name),
@@ -185,18 +190,6 @@ func (p *patch) aim(project *project, file *dockerfile.File, subject identity, b
 		p.targets = append(p.targets, t)
 	}
 	return refused
-}
-
-// besideName returns where the patched copy of a file goes. A builder prefers
-// NAME.dockerignore to .dockerignore when it builds NAME.
-func besideName(name, dockerfile string) (string, error) {
-	switch name {
-	case "":
-		return dockerfile + hardened, nil
-	case ".dockerignore", dockerfile + ".dockerignore":
-		return dockerfile + hardened + ".dockerignore", nil
-	}
-	return "", refuse(checks.Msg("%s cannot be patched in a copy: change the file itself", name))
 }
 
 // deposit finds a place for every secret that the patch takes out of a file.

@@ -1,6 +1,6 @@
 //go:build unix
 
-package dockerfile_test
+package files_test
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ import (
 	"plimsoll/checks"
 	source "plimsoll/checks/dockerfile"
 	"plimsoll/fixes"
-	"plimsoll/fixes/dockerfile"
+	"plimsoll/fixes/files"
 )
 
 func TestPlan(t *testing.T) {
@@ -370,7 +370,7 @@ func TestPatchCommandDoesTheSame(t *testing.T) {
 }
 
 func TestOnlyDockerfiles(t *testing.T) {
-	m := dockerfile.New(dockerfile.Options{})
+	m := files.New(checks.Dockerfile, files.Options{})
 	if _, err := m.Plan(t.Context(), other{}, fixes.Request{}); !errdefs.IsInvalidArgument(err) {
 		t.Errorf("error %v", err)
 	}

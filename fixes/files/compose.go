@@ -1,0 +1,48 @@
+package files
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"plimsoll/checks"
+	"plimsoll/checks/compose"
+	"plimsoll/checks/terminal"
+)
+
+// A composeDocument is a compose file with the containers of its services.
+type composeDocument struct{ *compose.File }
+
+func asCompose(s checks.Subject) document {
+	if f, ok := s.(*compose.File); ok {
+		return composeDocument{f}
+	}
+	return nil
+}
+
+func (d composeDocument) subject() checks.Subject { return d.File }
+
+func (d composeDocument) text() text { return text{d.Path, d.Name, d.Source} }
+
+// A file that is not understood is never a subject.
+func (d composeDocument) refusal() error { return nil }
+
+func (d composeDocument) with(source []byte, _ func(string) ([]byte, bool)) (document, error) {
+	next, err := d.File.With(source)
+	if err != nil {
+		return nil, err
+	}
+	return composeDocument{next}, nil
+}
+
+func (d composeDocument) place(path string) string { return path }
+
+func (d composeDocument) beside(path string) (string, error) {
+	if path != "" {
+		return "", refuse(checks.Msg("%s cannot be patched in a copy: change the file itself", path))
+	}
+	return filepath.Base(d.Path) + hardened, nil
+}
+
+func (d composeDocument) command(dir, name string, _ []string) string {
+	return terminal.Line(fmt.Sprintf("docker compose -f %s config --quiet", shellQuote(filepath.Join(dir, name))))
+}
