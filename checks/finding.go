@@ -48,7 +48,8 @@ func (f *Finding) ID() FindingID { return FindingID{f.Check.ID, f.Subject, f.Key
 func (f *Finding) Fixable() bool { return len(f.Fixes) > 0 }
 
 // A Message is a sentence whose format is the key of its translation.
-// Its arguments come from outside: they are sanitised and masked by [Run].
+// Its arguments come from outside: they are sanitised and masked by [Run]. One
+// that is a message itself is translated too.
 type Message struct {
 	Format string // English, with fmt verbs: "%s runs as root"
 	Args   []any
@@ -74,7 +75,14 @@ func (m Message) In(translate func(format string) string) string {
 	if len(m.Args) == 0 {
 		return format
 	}
-	return fmt.Sprintf(format, m.Args...)
+	args := make([]any, len(m.Args))
+	for i, a := range m.Args {
+		if part, ok := a.(Message); ok {
+			a = part.In(translate)
+		}
+		args[i] = a
+	}
+	return fmt.Sprintf(format, args...)
 }
 
 // Evidence is one observation that a finding rests on, so that a reader can

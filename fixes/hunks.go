@@ -34,11 +34,7 @@ const context = 3
 // Hunks returns what c changes, as in a unified diff.
 func (c *FileChange) Hunks() []Hunk {
 	before, after := c.shown(c.Before), c.shown(c.After)
-	diff, err := udiff.ToUnifiedDiff(c.Name, c.Name, string(c.Before), udiff.Lines(string(c.Before), string(c.After)), context)
-	if err != nil {
-		// Line edits of a diff are in bounds and disjoint.
-		panic("fixes: diff: " + err.Error())
-	}
+	diff := c.Diff(c.Name, c.Name)
 	out, in := c.reasons()
 	var hunks []Hunk
 	for _, h := range diff.Hunks {
@@ -60,6 +56,30 @@ func (c *FileChange) Hunks() []Hunk {
 		hunks = append(hunks, hunk)
 	}
 	return hunks
+}
+
+// Diff returns c as a unified diff, with the text as it is in the files.
+func (c *FileChange) Diff(from, to string) *udiff.UnifiedDiff {
+	diff, err := udiff.ToUnifiedDiff(from, to, string(c.Before), udiff.Lines(string(c.Before), string(c.After)), context)
+	if err != nil {
+		// Line edits of a diff are in bounds and disjoint.
+		panic("fixes: diff: " + err.Error())
+	}
+	// The library forgets the lines between two changes of one hunk when it
+	// says where the next hunk begins.
+	shift := 0
+	for _, h := range diff.Hunks {
+		h.ToLine = h.FromLine + shift
+		for _, l := range h.Lines {
+			switch l.Kind {
+			case udiff.Insert:
+				shift++
+			case udiff.Delete:
+				shift--
+			}
+		}
+	}
+	return &diff
 }
 
 // shown returns the lines of text as they may be seen. Secrets are looked for

@@ -52,6 +52,25 @@ func TestHunks(t *testing.T) {
 		change *fixes.FileChange
 		want   string
 	}{
+		"two near places and another": {
+			change(file+"\n\n\n", edit(file, "RUN b", "RUN 1\nRUN b", "one"), edit(file, "RUN d", "RUN 2\nRUN d", "two"), checks.Edit{Start: len(file) + 3, End: len(file) + 3, New: "USER 1000\n", Reason: checks.Msg("not root")}),
+			`@ 1 1
+  1 1 FROM debian
+  2 2 RUN a
++ 0 3 RUN 1 (one)
+  3 4 RUN b
+  4 5 RUN c
++ 0 6 RUN 2 (two)
+  5 7 RUN d
+  6 8 RUN e
+  7 9 RUN f
+@ 11 13
+  11 13 
+  12 14 
+  13 15 
++ 0 16 USER 1000 (not root)
+`,
+		},
 		"two places": {
 			change(file, edit(file, "debian", "debian:12", "a tag"), checks.Edit{Start: len(file), End: len(file), New: "USER 1000\n", Reason: checks.Msg("not root")}),
 			`@ 1 1

@@ -40,6 +40,10 @@ type Plan struct {
 	Steps   []Step
 	Notes   []checks.Message // what the user should know: downtime, secrets moved, what may break
 
+	// Deploy is a command that makes what runs be as the changed file says; nil
+	// if there is none. It is run when the user asks for it, and only then.
+	Deploy []string
+
 	// Blocked says why the plan cannot be applied, and what to do instead;
 	// zero when it can. A blocked plan is still shown.
 	Blocked checks.Message

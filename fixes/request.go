@@ -16,6 +16,10 @@ type Request struct {
 	// asks the registry for it first.
 	Update, Pull bool
 
+	// WriteBack asks, of a container, for what its file lacks of how it was
+	// hardened: a change of that file. Findings is empty.
+	WriteBack bool
+
 	// Beside writes NAME.hardened next to the file instead of changing it.
 	Beside bool
 }

@@ -7,6 +7,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"plimsoll/checks"
+	"plimsoll/checks/compose"
+	"plimsoll/checks/container"
 	"plimsoll/checks/dockerfile"
 	"plimsoll/fixes"
 )
@@ -166,6 +168,13 @@ func (d *fixDialog) key(u *ui, k tea.KeyPressMsg) action {
 		if name == "u" && d.receipt != nil {
 			return d.crew.begin(u, d.subject.Ref().Kind, checks.Msg("Undo"), undoing(d.crew, d.receipt.Entry))
 		}
+		if name == "c" && len(d.plan.Deploy) > 0 {
+			return d.crew.begin(u, checks.Container, checks.Msg("Bring it to what runs"), deploying(d.crew, d.plan))
+		}
+		if name == "w" && d.temporary() {
+			next, cmd := newFixDialog(u, d.crew, d.subject, fixes.Request{WriteBack: true})
+			return actions{replaceWith{next}, cmd}
+		}
 		fallthrough
 	case failed:
 		if name == "esc" || name == "enter" || name == "q" {
@@ -247,6 +256,17 @@ func (d *fixDialog) whyNotApply(u *ui) string {
 		return u.say(d.plan.Blocked)
 	}
 	return ""
+}
+
+// temporary reports whether what was done lasts only until docker compose
+// starts the container the next time.
+func (d *fixDialog) temporary() bool {
+	c, ok := d.subject.(*container.Container)
+	if !ok || d.plan.Mechanism != fixes.Update {
+		return false
+	}
+	_, _, ok = compose.MadeFrom(c)
+	return ok
 }
 
 // provable reports whether the plan is of a kind that is proved by building.

@@ -176,6 +176,7 @@ type fakeFixer struct {
 	requests    []fixes.Request
 	undone      []string
 	recovered   []string
+	deployed    []string
 }
 
 func (f *fakeFixer) Plan(_ context.Context, s checks.Subject, r fixes.Request) (*fixes.Plan, error) {
@@ -257,6 +258,12 @@ func (f *fakeFixer) Apply(ctx context.Context, p *fixes.Plan, progress func(fixe
 		Mechanism: string(p.Mechanism), Commands: p.Commands(), Proof: []string{"memory is limited to 256 MiB"}, Checks: []string{"container-memory-unlimited"}})
 	return &fixes.Receipt{Entry: p.ID, Took: 1234 * time.Millisecond, Cured: p.Cures, Left: p.Leaves,
 		Proof: []checks.Message{{Format: "the engine reports %s", Args: []any{"Memory 268435456"}}, {Format: "the container kept its id"}}}, nil
+}
+
+func (f *fakeFixer) Deploy(_ context.Context, p *fixes.Plan, progress func(fixes.Progress)) error {
+	f.deployed = append(f.deployed, strings.Join(p.Deploy, " "))
+	progress(fixes.Progress{Ratio: -1, Message: checks.Message{Format: "Container shop-web-1 Started"}})
+	return nil
 }
 
 func (f *fakeFixer) Entries() ([]ledger.Entry, error) { return f.entries, nil }

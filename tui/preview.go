@@ -49,6 +49,12 @@ func (d *fixDialog) draw(u *ui, width int) sheet {
 		s.title = u.T("Done")
 		d.printReceipt(p)
 		s.buttons = []button{{key: "enter", label: u.T("close")}, {key: "u", label: u.T("undo")}}
+		if len(d.plan.Deploy) > 0 {
+			s.buttons = append(s.buttons, button{key: "c", label: u.T("docker compose up")})
+		}
+		if d.temporary() {
+			s.buttons = append(s.buttons, button{key: "w", label: u.T("write it in the compose file")})
+		}
 	case failed:
 		s.title = u.T("Not done")
 		printFailure(p, d.err)
@@ -230,6 +236,12 @@ func (d *fixDialog) printReceipt(p *printer) {
 		took += " · " + p.T("the container was away for %s", p.duration(r.Away))
 	}
 	p.text(t.dim, took)
+	if d.temporary() {
+		p.hanging(t.warn, t.warn, "! ", p.T("temporary until it is written in the compose file: the next docker compose up takes it back"))
+	}
+	if len(d.plan.Deploy) > 0 {
+		p.hanging("", t.warn, "! ", p.T("what runs stays as it is until: %s", plain(strings.Join(d.plan.Deploy, " "))))
+	}
 	if len(r.Proof) > 0 {
 		p.heading(p.T("Verified"))
 	}

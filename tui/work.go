@@ -30,6 +30,11 @@ func undoing(c *crew, entry string) work {
 	return func(ctx context.Context, progress func(fixes.Progress)) error { return f.Undo(ctx, entry, progress) }
 }
 
+func deploying(c *crew, plan *fixes.Plan) work {
+	f := c.fixer
+	return func(ctx context.Context, progress func(fixes.Progress)) error { return f.Deploy(ctx, plan, progress) }
+}
+
 func recovering(c *crew, entry string, finish bool) work {
 	f := c.fixer
 	return func(ctx context.Context, progress func(fixes.Progress)) error {

@@ -25,10 +25,11 @@ func perService(rule *checks.Check) *checks.Check {
 	c.Kind = checks.Compose
 	c.Covers = nil
 	c.Run = func(subject checks.Subject, report func(checks.Finding)) {
-		for _, service := range subject.(*File).Services {
+		file := subject.(*File)
+		for _, service := range file.Services {
 			rule.Run(service, func(f checks.Finding) {
 				f.Key = strings.TrimSuffix(service.Compose.Service+"/"+f.Key, "/")
-				f.Fixes = nil // they change containers; files are edited elsewhere
+				f.Fixes = file.fixes(service, f.Fixes)
 				report(f)
 			})
 		}

@@ -9,11 +9,13 @@
 package compose
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
@@ -34,6 +36,8 @@ type File struct {
 
 	// Running are the containers of its services, see [Runs]; nil when not known.
 	Running []*container.Container
+
+	tried *atomic.Pointer[File] // what [File.With] returned last; nil to forget it
 }
 
 // Ref implements [checks.Subject].
@@ -88,7 +92,7 @@ func Parse(path, name string, source []byte) (_ *File, err error) {
 	if err != nil {
 		return nil, refuse(path, name, doc, err)
 	}
-	file := &File{Path: path, Name: name, Source: source}
+	file := &File{Path: path, Name: name, Source: source, tried: &atomic.Pointer[File]{}}
 	for _, service := range doc.services {
 		config, ok := project.Services[service.name]
 		if !ok {
@@ -139,10 +143,31 @@ func (f *File) introduce(project *types.Project) {
 
 // With returns f with another text, and with the same facts from outside.
 func (f *File) With(source []byte) (*File, error) {
-	next, err := Parse(f.Path, f.Name, source)
-	if err != nil {
-		return nil, err
+	// Who has just tried an edit asks for its result next.
+	var next *File
+	if f.tried != nil {
+		next = f.tried.Load()
 	}
-	next.Running = f.Running
-	return next, nil
+	if next == nil || !bytes.Equal(next.Source, source) {
+		var err error
+		if next, err = Parse(f.Path, f.Name, source); err != nil {
+			return nil, err
+		}
+		next.know(f)
+		if f.tried != nil {
+			f.tried.Store(next)
+		}
+	}
+	with := *next
+	with.Running = f.Running
+	return &with, nil
+}
+
+// know takes over what f knows of the images of services.
+func (next *File) know(f *File) {
+	for _, s := range next.Services {
+		if old := f.service(s.Compose.Service); old != nil && old.Settings.Image == s.Settings.Image {
+			s.Image, s.TagID, s.Passwd = old.Image, old.TagID, old.Passwd
+		}
+	}
 }

@@ -2,6 +2,8 @@ package compose
 
 import (
 	"bytes"
+	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -13,6 +15,8 @@ import (
 const (
 	labelService = "com.docker.compose.service"
 	labelFiles   = "com.docker.compose.project.config_files"
+	labelProject = "com.docker.compose.project"
+	labelOneOff  = "com.docker.compose.oneoff"
 )
 
 // Runs reports whether c is a container of a service of the file at path, and
@@ -50,8 +54,8 @@ func (f *File) variable(service *container.Container, keys []string) bool {
 	return false
 }
 
-// at returns the line of the first of keys that the service has, else its own.
-func at(service *container.Container, keys []string) int {
+// lineOf returns the line of the first of keys that the service has, else its own.
+func lineOf(service *container.Container, keys []string) int {
 	for _, key := range keys {
 		if line, ok := service.Compose.Keys[key]; ok {
 			return line
@@ -61,7 +65,7 @@ func at(service *container.Container, keys []string) int {
 }
 
 var fileDrift = rule(checks.Check{
-	ID:       "compose-file-drift",
+	ID:       driftID,
 	Title:    "Container differs from the compose file",
 	Severity: checks.Medium,
 	Chapter:  checks.Updates,
@@ -76,7 +80,7 @@ var fileDrift = rule(checks.Check{
 				continue
 			}
 			if line == 0 {
-				line = at(service, d.Keys)
+				line = lineOf(service, d.Keys)
 			}
 			names = append(names, d.Keys[0])
 			evidence = append(evidence, checks.Evidence{Source: d.Keys[0], Detail: d.File + " ≠ " + d.Running})
@@ -92,7 +96,7 @@ var fileDrift = rule(checks.Check{
 })
 
 var fixNotPersisted = rule(checks.Check{
-	ID:       "compose-fix-not-persisted",
+	ID:       NotPersisted,
 	Title:    "Hardening that the compose file does not have",
 	Severity: checks.Medium,
 	Chapter:  checks.Updates,
@@ -103,12 +107,51 @@ var fixNotPersisted = rule(checks.Check{
 			if !d.Hardened {
 				continue
 			}
-			line := at(service, d.Keys)
+			line := lineOf(service, d.Keys)
 			report(checks.Finding{
 				Key: running.Settings.Name + "/" + d.Keys[0], Line: line, EndLine: line,
 				Message:  checks.Msg("the next docker compose up takes %s from %s: the container has %s, the file %s", d.Keys[0], running.Settings.Name, d.Running, d.File),
 				Evidence: []checks.Evidence{{Source: d.Keys[0], Detail: d.File}, {Source: "docker inspect " + running.Settings.Name, Detail: d.Running}},
+				Fixes:    f.fixes(service, []checks.Fix{writeBack(d.Keys[0], running)}),
 			})
 		}
 	})
 })
+
+// MadeFrom returns the path of the compose file that c says it was made from,
+// and the service. It is not ok when that are several files, when a run of a
+// single command made it, or when it is the image that says so: an image may
+// claim anything. The path is a claim still: what is there has to be looked at.
+func MadeFrom(c *container.Container) (path, service string, ok bool) {
+	config := c.Settings.Config
+	if config == nil || c.Kept() || strings.EqualFold(config.Labels[labelOneOff], "true") {
+		return "", "", false
+	}
+	path, service = config.Labels[labelFiles], config.Labels[labelService]
+	if i := c.Image; i != nil && i.Config != nil && (i.Config.Labels[labelFiles] == path || i.Config.Labels[labelService] == service) {
+		return "", "", false
+	}
+	return path, service, service != "" && filepath.IsAbs(path) && filepath.Clean(path) == path && !strings.Contains(path, ",")
+}
+
+// Differing returns the services of next that f has in another way, in order.
+func (f *File) Differing(next *File) []string {
+	var names []string
+	for _, s := range next.Services {
+		old := f.service(s.Compose.Service)
+		if old == nil || !reflect.DeepEqual(canonical(&old.Settings), canonical(&s.Settings)) {
+			names = append(names, s.Compose.Service)
+		}
+	}
+	return names
+}
+
+// Project returns the name of the project that runs from f, "" if nothing does.
+func (f *File) Project() string {
+	for _, c := range f.Running {
+		if name := c.Settings.Config.Labels[labelProject]; name != "" {
+			return name
+		}
+	}
+	return ""
+}

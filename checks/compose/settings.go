@@ -24,7 +24,7 @@ func settings(project *types.Project, s types.ServiceConfig) checks.Settings {
 		CapDrop:        s.CapDrop,
 		CgroupnsMode:   container.CgroupnsMode(s.Cgroup),
 		DNS:            addresses(s.DNS),
-		ExtraHosts:     s.ExtraHosts.AsList(":"),
+		ExtraHosts:     slices.Sorted(slices.Values(s.ExtraHosts.AsList(":"))), // a map gives another order each time
 		GroupAdd:       s.GroupAdd,
 		Init:           s.Init,
 		IpcMode:        container.IpcMode(joined(s.Ipc)),

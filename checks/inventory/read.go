@@ -235,7 +235,31 @@ func (r reader) compose(ctx context.Context, ref checks.Ref) (checks.Subject, er
 			return nil, err
 		}
 	}
-	return f, nil
+	f.Running, err = r.started(ctx, f.Path)
+	return f, err
+}
+
+// started returns the containers of the compose file at path.
+func (r reader) started(ctx context.Context, path string) ([]*container.Container, error) {
+	list, err := r.client.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", composeFiles+"="+path)})
+	if err != nil {
+		return nil, err
+	}
+	var all []*container.Container
+	for _, summary := range list.Items {
+		subject, err := r.container(ctx, summary.ID)
+		if errdefs.IsNotFound(err) {
+			continue // it has gone since
+		}
+		if err != nil {
+			return nil, err
+		}
+		if c := subject.(*container.Container); compose.Runs(c, path) {
+			all = append(all, c)
+		}
+	}
+	slices.SortFunc(all, func(a, b *container.Container) int { return strings.Compare(a.Settings.Name, b.Settings.Name) })
+	return all, nil
 }
 
 // readFile reads a regular file of a size that people write.

@@ -43,6 +43,19 @@ func (d composeDocument) beside(path string) (string, error) {
 	return filepath.Base(d.Path) + hardened, nil
 }
 
+func (d composeDocument) deploy(next document, name string) []string {
+	services := d.Differing(next.(composeDocument).File)
+	if len(services) == 0 {
+		return nil
+	}
+	argv := []string{"docker", "compose", "--project-directory", filepath.Dir(d.Path)}
+	if project := d.Project(); project != "" {
+		argv = append(argv, "--project-name", project)
+	}
+	argv = append(argv, "--file", filepath.Join(filepath.Dir(d.Path), name), "up", "--detach")
+	return append(argv, services...)
+}
+
 func (d composeDocument) command(dir, name string, _ []string) string {
 	return terminal.Line(fmt.Sprintf("docker compose -f %s config --quiet", shellQuote(filepath.Join(dir, name))))
 }

@@ -58,6 +58,9 @@ func (d dockerfileDocument) beside(path string) (string, error) {
 	return "", refuse(checks.Msg("%s cannot be patched in a copy: change the file itself", path))
 }
 
+// Images are built when their owner wants that.
+func (d dockerfileDocument) deploy(document, string) []string { return nil }
+
 func (d dockerfileDocument) command(dir, name string, deposits []string) string {
 	var b strings.Builder
 	b.WriteString("docker build")

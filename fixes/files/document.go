@@ -27,6 +27,10 @@ type document interface {
 	// in edits; "" is the document itself.
 	beside(path string) (string, error)
 
+	// deploy returns the command that makes what runs be as next says, which is
+	// called name; nil where nothing runs from such a file.
+	deploy(next document, name string) []string
+
 	// command returns the command that puts the result to use. It is in dir,
 	// called name, and asks for the secrets in deposits.
 	command(dir, name string, deposits []string) string

@@ -133,6 +133,12 @@ func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fix
 		plan.Files = append(plan.Files, t.change)
 	}
 	plan.Notes = append(plan.Notes, p.notes(file, request.Beside)...)
+	if plan.Blocked.IsZero() && !request.Beside {
+		plan.Deploy = file.deploy(proof.after.file, filepath.Base(file.text().path))
+	}
+	if len(plan.Deploy) > 0 {
+		plan.Notes = append(plan.Notes, checks.Msg("what runs stays as it is until: %s", terminal.Line(shellCommand(plan.Deploy))))
+	}
 	plan.Steps = p.steps(project, file)
 	plan.Fingerprint = p.fingerprint()
 	plan.Detail = p

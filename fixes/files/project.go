@@ -131,7 +131,7 @@ func replaceable(name string, info fs.FileInfo) error {
 }
 
 func tooLarge(name string) error {
-	return refuse(checks.Msg("%s is larger than 1 MiB: no Dockerfile is", name))
+	return refuse(checks.Msg("%s is larger than 1 MiB: nobody wrote that by hand", name))
 }
 
 // prepare writes data to a new file called temp.

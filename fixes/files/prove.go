@@ -11,6 +11,7 @@ import (
 	"github.com/containerd/errdefs"
 
 	"plimsoll/checks"
+	"plimsoll/checks/secret"
 	"plimsoll/checks/terminal"
 	"plimsoll/fixes"
 )
@@ -338,7 +339,27 @@ func leftOut(check string, err error) checks.Message {
 	case errors.As(err, &refused):
 		return checks.Msg("%s is left as it is: its fix would not parse: %s", check, terminal.Line(refused.Error()))
 	}
+	var problem *checks.Problem
+	if errors.As(err, &problem) {
+		return checks.Msg("%s is left as it is: %s", check, clean(problem.What))
+	}
 	return checks.Msg("%s is left as it is: %s", check, terminal.Line(err.Error()))
+}
+
+// clean makes what m says fit to be shown.
+func clean(m checks.Message) checks.Message {
+	args := make([]any, len(m.Args))
+	for i, a := range m.Args {
+		switch a := a.(type) {
+		case string:
+			args[i] = terminal.Line(secret.Redact(a))
+		case checks.Message:
+			args[i] = clean(a)
+		default:
+			args[i] = a
+		}
+	}
+	return checks.Message{Format: m.Format, Args: args}
 }
 
 // granting reports whether fewer twins of k are left than wishes were granted

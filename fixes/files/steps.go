@@ -6,8 +6,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/aymanbagabas/go-udiff"
-
 	"plimsoll/checks"
 	"plimsoll/checks/secret"
 	"plimsoll/checks/terminal"
@@ -73,7 +71,7 @@ func patchCommand(dir string, t target) string {
 	if !t.source.Exists {
 		from = "/dev/null"
 	}
-	diff := udiff.Unified(from, t.old.Name, string(t.change.Before), string(t.after))
+	diff := t.change.Diff(from, t.old.Name).String()
 	if !utf8.ValidString(diff) || strings.Contains(diff, "\r") || secret.Redact(diff) != diff || !printable(diff) || !printable(dir) {
 		return ""
 	}

@@ -114,6 +114,15 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
+// shellCommand returns argv as a command of a shell.
+func shellCommand(argv []string) string {
+	words := make([]string, len(argv))
+	for i, word := range argv {
+		words[i] = shellQuote(word)
+	}
+	return strings.Join(words, " ")
+}
+
 // Secret returns a secret that was moved out of the files in dir, by the id of
 // its mount. The error satisfies [fs.ErrNotExist] when there is none.
 func (m *Mechanic) Secret(dir, id string) (checks.Sensitive, error) {

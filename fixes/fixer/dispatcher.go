@@ -29,9 +29,16 @@ type Options struct {
 	// Nil plans from the subject that is handed in.
 	Reader Reader
 
+	// Source finds the file that decides about a subject. Nil means that there
+	// are none.
+	Source Source
+
 	// Engine returns the id of the connected engine. It is asked only where an
 	// engine is to be changed; nil means that there is none.
 	Engine func(context.Context) (string, error)
+
+	// Environment tells other programs which engine is meant: "DOCKER_HOST=…".
+	Environment []string
 
 	// ReadOnly refuses everything that changes something.
 	ReadOnly bool
@@ -66,13 +73,39 @@ func (d *Dispatcher) Plan(ctx context.Context, subject checks.Subject, request f
 	if subject, request, err = d.refresh(ctx, subject, request); err != nil {
 		return nil, err
 	}
+	if request.WriteBack {
+		return d.atSource(ctx, subject, request)
+	}
 	plan, err := m.Plan(ctx, subject, request)
 	if err != nil {
 		return nil, err
 	}
+	if plan.Mechanism == fixes.Recreate && !plan.Blocked.IsZero() && d.o.Source != nil && !request.Update {
+		if better, err := d.atSource(ctx, subject, request); err == nil && better.Blocked.IsZero() {
+			return better, nil
+		} // else why not is what plan says, with the way to do it by hand
+	}
 	plan.ID = ledger.NewID(d.o.Now())
 	plan.Subject, plan.Engine = subject.Ref(), engine
 	return plan, nil
+}
+
+// atSource plans the change of the file that decides about subject.
+func (d *Dispatcher) atSource(ctx context.Context, subject checks.Subject, request fixes.Request) (*fixes.Plan, error) {
+	none := errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("no file here decides about %s", name(subject.Ref())))
+	if d.o.Source == nil {
+		return nil, none
+	}
+	file, there, err := d.o.Source(ctx, subject, request)
+	switch {
+	case err != nil:
+		return nil, err
+	case file == nil:
+		return nil, none
+	case len(there.Findings) == 0:
+		return nil, errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("%s has nothing of this to fix", name(file.Ref())))
+	}
+	return d.Plan(ctx, file, there)
 }
 
 // refresh reads subject again and finds the requested findings in it, because
@@ -191,11 +224,13 @@ func (d *Dispatcher) end(entry *ledger.Entry, err error) error {
 	return errors.Join(err, d.o.Ledger.Put(*entry))
 }
 
+var errReadOnly error = errdefs.ErrPermissionDenied.WithMessage("read-only: nothing is changed; the plan shows the commands to run by hand")
+
 // begin returns the mechanic for ref, the id of its engine, and the lock that
 // keeps others away from it.
 func (d *Dispatcher) begin(ctx context.Context, ref checks.Ref) (m Mechanic, engine string, release func(), err error) {
 	if d.o.ReadOnly {
-		return nil, "", nil, errdefs.ErrPermissionDenied.WithMessage("read-only: nothing is changed; the plan shows the commands to run by hand")
+		return nil, "", nil, errReadOnly
 	}
 	if m, err = d.mechanic(ref); err != nil {
 		return nil, "", nil, err

@@ -18,6 +18,10 @@ type Fixer interface {
 	// error everything was put back, unless the error says otherwise.
 	Apply(ctx context.Context, plan *fixes.Plan, progress func(fixes.Progress)) (*fixes.Receipt, error)
 
+	// Deploy runs the command of an applied plan that makes what runs be as the
+	// changed file says. Progress gets each line that it prints.
+	Deploy(ctx context.Context, plan *fixes.Plan, progress func(fixes.Progress)) error
+
 	// Entries lists the ledger, the newest first.
 	Entries() ([]ledger.Entry, error)
 

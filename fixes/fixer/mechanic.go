@@ -48,6 +48,10 @@ type Reader interface {
 	Read(ctx context.Context, ref checks.Ref) (checks.Subject, error)
 }
 
+// A Source returns the file that decides about subject, and request in terms of
+// that; nil where none does.
+type Source func(ctx context.Context, subject checks.Subject, request fixes.Request) (checks.Subject, fixes.Request, error)
+
 // Record stores durably that step is about to begin, and what would be needed
 // to put the world back from there.
 type Record func(step int, inverse any) error

@@ -23,6 +23,7 @@ type fixOptions struct {
 	dryRun, yes          bool
 	beside, update, pull bool
 	prove                bool
+	writeBack, deploy    bool
 }
 
 func (a *app) fixCommand() *cobra.Command {
@@ -32,6 +33,7 @@ func (a *app) fixCommand() *cobra.Command {
 		Short: a.T("Fix findings: plan, preview, confirm, apply, verify"),
 		Long: a.T(`Fix the findings of subjects. Without --check everything that is mechanical and keeps its meaning is fixed; with it,
 exactly the findings of these checks, also those that need a choice (--set key=value, as the preview names them).
+What docker compose manages is changed in its file where the engine cannot do it without a restart.
 
 A plan is shown and asked about before it is applied; --yes applies without asking, --dry-run never applies. With
 --prove-by-building a plan for a Dockerfile that is not proved is never applied.`),
@@ -64,6 +66,8 @@ A plan is shown and asked about before it is applied; --yes applies without aski
 	f.BoolVar(&o.update, "update", false, a.T("move containers to the image that their tag names now"))
 	f.BoolVar(&o.pull, "pull", false, a.T("with --update: pull the tag first"))
 	f.BoolVar(&o.prove, "prove-by-building", false, a.T("build a Dockerfile as it is and as it would be, run both images for a moment, and compare"))
+	f.BoolVar(&o.writeBack, "write-back", false, a.T("write in the compose file what its containers were hardened with and it has not"))
+	f.BoolVar(&o.deploy, "up", false, a.T("run docker compose up for the services of a changed compose file"))
 	c.MarkFlagsMutuallyExclusive("dry-run", "yes")
 	return c
 }
@@ -94,7 +98,10 @@ func (a *app) fix(cmd *cobra.Command, s *session, args []string, o fixOptions, v
 			continue
 		}
 		request := fixes.Request{Findings: chosen(item.Report.Findings, o.checks), Values: values, Update: o.update, Pull: o.pull, Beside: o.beside}
-		if len(request.Findings) == 0 && (!o.update || item.Ref.Kind != checks.Container) {
+		switch ofContainer := item.Ref.Kind == checks.Container; {
+		case ofContainer && o.writeBack:
+			request = fixes.Request{WriteBack: true}
+		case len(request.Findings) == 0 && (!o.update || !ofContainer):
 			continue
 		}
 		nothing = false
@@ -159,7 +166,13 @@ func (a *app) fixOne(cmd *cobra.Command, s *session, item inventory.Item, reques
 	if err != nil {
 		return err
 	}
-	return a.writeReceipt(a.out, receipt)
+	if err := a.writeReceipt(a.out, receipt); err != nil || !o.deploy || len(plan.Deploy) == 0 {
+		return err
+	}
+	if may, err := a.mayChange(s, checks.Container, o.yes); err != nil || !may {
+		return err
+	}
+	return s.fixer.Deploy(ctx, plan, a.progress(a.out))
 }
 
 // unusedValues refuses a --set that no choice of the plan knows, since a typing

@@ -24,6 +24,7 @@ import (
 	"plimsoll/fixes/fixer"
 	"plimsoll/fixes/ledger"
 	"plimsoll/fixes/proof"
+	"plimsoll/fixes/source"
 )
 
 // A session is the world that one command works on.
@@ -139,10 +140,13 @@ func (a *app) newTools(s *session, target *engine.Target, policy *checks.Policy,
 	s.state = state
 	dockerfiles := files.New(checks.Dockerfile, files.Options{Checks: a.suite, Policy: policy, Secrets: secrets})
 	o := fixer.Options{
-		Ledger:    ledger.New(state),
-		Mechanics: map[checks.Kind]fixer.Mechanic{checks.Dockerfile: dockerfiles},
-		Reader:    s.inventory,
-		ReadOnly:  a.readOnly,
+		Ledger: ledger.New(state),
+		Mechanics: map[checks.Kind]fixer.Mechanic{
+			checks.Dockerfile: dockerfiles,
+			checks.Compose:    files.New(checks.Compose, files.Options{Checks: a.suite, Policy: policy, Secrets: secrets}),
+		},
+		Reader:   s.inventory,
+		ReadOnly: a.readOnly,
 	}
 	if target != nil {
 		c, err := target.Client()
@@ -154,6 +158,13 @@ func (a *app) newTools(s *session, target *engine.Target, policy *checks.Policy,
 			Engine: c, Explain: func(err error) error { return target.Explain(err) }, Images: s.inventory, Checks: a.suite, Policy: policy,
 			Secret: dockerfiles.Secret, Lock: o.Ledger.Lock, Owner: owner(state),
 		})
+		if !target.Remote() {
+			o.Source = source.Of(s.inventory)
+		}
+		o.Environment = []string{"DOCKER_HOST=" + target.Host}
+		if target.Context != "" { // it may have certificates of its own
+			o.Environment = []string{"DOCKER_CONTEXT=" + target.Context, "DOCKER_HOST="}
+		}
 		o.Mechanics[checks.Container] = container.New(c, container.Options{Plain: target.Plain()})
 		o.Engine = func(ctx context.Context) (string, error) {
 			info, err := c.Info(ctx, client.InfoOptions{})
