@@ -6,5 +6,9 @@ import "errors"
 // error that wraps it names what is left and what a person should do.
 var ErrBroken = errors.New("could not be put back")
 
+// ErrDeploy means that the program failed that was to make what runs be as a
+// changed file says. The file stays changed, and some of it may run already.
+var ErrDeploy = errors.New("not everything runs as the file says")
+
 // ErrChanged means that the world is no longer what the plan was made from.
 var ErrChanged = errors.New("changed since the plan was made")

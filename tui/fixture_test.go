@@ -177,6 +177,7 @@ type fakeFixer struct {
 	undone      []string
 	recovered   []string
 	deployed    []string
+	deploy      []string // of every plan
 }
 
 func (f *fakeFixer) Plan(_ context.Context, s checks.Subject, r fixes.Request) (*fixes.Plan, error) {
@@ -184,7 +185,7 @@ func (f *fakeFixer) Plan(_ context.Context, s checks.Subject, r fixes.Request) (
 	if f.planErr != nil {
 		return nil, f.planErr
 	}
-	p := &fixes.Plan{ID: "e1", Subject: s.Ref(), Cures: r.Findings}
+	p := &fixes.Plan{ID: "e1", Subject: s.Ref(), Cures: r.Findings, Deploy: f.deploy}
 	if file, ok := s.(*dockerfile.File); ok {
 		p.Title = checks.Message{Format: "Harden %s", Args: []any{file.Name}}
 		p.Mechanism = fixes.Patch

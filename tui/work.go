@@ -130,6 +130,8 @@ func printFailure(p *printer, err error) {
 	switch {
 	case errors.Is(err, fixes.ErrBroken):
 		p.hanging(t.strong, t.bad, "✗ ", p.T("It failed and could not be put back entirely. A person is needed:"))
+	case errors.Is(err, fixes.ErrDeploy):
+		p.hanging(t.strong, t.bad, "✗ ", p.T("It failed. The file stays as it was changed; docker compose ps shows what runs."))
 	case errors.Is(err, fixes.ErrChanged):
 		p.hanging(t.strong, t.warn, "! ", p.T("Something has changed since the plan was made. Nothing was done; plan again."))
 	case errors.Is(err, context.Canceled):

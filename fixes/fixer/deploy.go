@@ -50,7 +50,7 @@ func (d *Dispatcher) Deploy(ctx context.Context, plan *fixes.Plan, progress func
 	in.Close()
 	reading.Wait()
 	if err != nil {
-		return fmt.Errorf("%s: %w: %s", strings.Join(plan.Deploy, " "), err, last)
+		return fmt.Errorf("%w: %s: %w: %s", fixes.ErrDeploy, plain(strings.Join(plan.Deploy, " ")), err, last)
 	}
 	return nil
 }
