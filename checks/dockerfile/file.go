@@ -79,7 +79,7 @@ func Parse(path, name string, src []byte) *File {
 // may read f meanwhile.
 func (f *File) Forget() {
 	for _, in := range f.Instructions {
-		in.script, in.memo = &script{}, &memo{}
+		in.known.Store(nil)
 	}
 	if f.triggers != nil {
 		f.triggers.Forget()

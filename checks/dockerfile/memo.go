@@ -9,6 +9,18 @@ type memo struct {
 
 	visible variables // see (*File).variablesAt
 	pairs   *pairSet  // of the text, see (*File).mentions
+	script  script    // of RUN, see (*File).script
+}
+
+func (in *Instruction) memo() *memo {
+	if m := in.known.Load(); m != nil {
+		return m
+	}
+	m := &memo{}
+	if !in.known.CompareAndSwap(nil, m) {
+		return in.known.Load()
+	}
+	return m
 }
 
 // A pairSet tells for most texts that a word is not in them, from the pairs of

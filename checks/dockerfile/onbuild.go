@@ -51,7 +51,7 @@ func (f *File) trigger(in *Instruction) *Instruction {
 	if in.Keyword != "ONBUILD" || in.Args.String == "" || in.open {
 		return nil
 	}
-	t := &Instruction{Line: in.Line, EndLine: in.EndLine, End: in.End, Heredocs: in.Heredocs, script: &script{}, memo: &memo{}, trigger: true}
+	t := &Instruction{Line: in.Line, EndLine: in.EndLine, End: in.End, Heredocs: in.Heredocs, trigger: true}
 	if !t.split(in.Args, f.Escape) || !isKeyword(t.Keyword) {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
 
@@ -34,8 +35,7 @@ type Instruction struct {
 	trigger bool         // what an ONBUILD leaves to others, see child
 	posix   bool         // shell forms are run by sh or one of its family
 
-	script *script // of RUN, see (*File).script
-	memo   *memo
+	known atomic.Pointer[memo] // nil: nothing yet
 }
 
 // A Flag is an option of an instruction, such as --mount=type=cache.
@@ -162,7 +162,7 @@ func (f *File) scan() {
 
 // instruction reads the instruction that begins with the line first.
 func (f *File) instruction(s *scanner, first []byte, start int) *Instruction {
-	in := &Instruction{Line: s.line, Start: start, script: &script{}, memo: &memo{}}
+	in := &Instruction{Line: s.line, Start: start}
 	content, continued := cutContinuation(first, f.Escape)
 	in.End = start + len(first)
 	text := content

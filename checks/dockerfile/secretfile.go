@@ -92,11 +92,26 @@ func secretFile(source string) (kind string, tools []string, ok bool) {
 		return "", nil, false
 	}
 	for _, s := range secretFiles {
-		if matched, _ := path.Match(s.pattern, name); matched && s.kind != "" {
+		if s.kind != "" && matches(s.pattern, name) {
 			return s.kind, strings.Fields(s.tools), true
 		}
 	}
 	return "", nil, false
+}
+
+// matches is [path.Match] for a pattern of letters and stars, which most names
+// of a large directory fail at once.
+func matches(pattern, name string) bool {
+	head, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return name == pattern
+	}
+	tail := rest[strings.LastIndexByte(rest, '*')+1:]
+	if !strings.HasPrefix(name, head) || !strings.HasSuffix(name, tail) {
+		return false
+	}
+	matched, err := path.Match(pattern, name)
+	return err == nil && matched
 }
 
 // dropFix takes source i out of in and out of the build context; the later

@@ -77,7 +77,7 @@ func (c *command) args() []shellWord {
 // shell is parsed only where there is something to find.
 func (f *File) mentions(in *Instruction, hints ...string) bool {
 	text := f.Source[in.Start:in.End]
-	m := in.memo
+	m := in.memo()
 	m.reading.Do(func() { m.pairs = pairsOf(text) })
 	for _, h := range hints {
 		if m.pairs.mayContain(h) && bytes.Contains(text, []byte(h)) {
@@ -101,7 +101,7 @@ var toolHints = [...]string{
 // script returns what the RUN in executes. It is empty where that is not a
 // shell script, or cannot be parsed.
 func (f *File) script(in *Instruction) *script {
-	s := in.script
+	s := &in.memo().script
 	s.once.Do(func() {
 		s.tail = -1
 		if !f.mentions(in, toolHints[:]...) || in.Stage.windows || !in.posix {

@@ -53,7 +53,7 @@ func (f *File) beforeFrom() variables {
 // its chain declares before, and the environment of the base image if known.
 // They are read only.
 func (f *File) variablesAt(at *Instruction) variables {
-	m := at.memo
+	m := at.memo()
 	m.scoping.Do(func() { m.visible = f.visibleTo(at) })
 	return m.visible
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,10 +25,12 @@ type memory struct {
 	parts []*part
 }
 
-// A part is the history of the engine, or of one path that was named.
+// A part is the history of the engine, of one directory that was named, or of
+// the files of one directory that were named.
 type part struct {
 	scope string
-	root  string // of files, absolute; "" for the engine
+	root  string          // of files, absolute; "" for the engine
+	named map[string]bool // files that were named, absolute; nil for a directory
 	book  *history.Book
 	last  time.Time // when it was looked at before this run
 }
@@ -53,12 +57,8 @@ func (a *app) remember(ctx context.Context, s *session, selection inventory.Sele
 		return m, err
 	}
 	asked := askedIDs(a.suite, policy)
-	for _, path := range selection.Paths {
-		abs, err := filepath.Abs(path)
-		if err != nil {
-			return m, err
-		}
-		m.parts = append(m.parts, &part{scope: filesScope(abs), root: abs})
+	if m.parts, err = partsOf(selection.Paths); err != nil {
+		return m, err
 	}
 	if id := engineOf(ctx, s, items); id != "" {
 		m.parts = append(m.parts, &part{scope: engineScope(id)})
@@ -71,8 +71,8 @@ func (a *app) remember(ctx context.Context, s *session, selection inventory.Sele
 		}
 		p.last = p.book.Seen()
 		p.observe(items, asked, now)
-		if kinds := p.kinds(selection); whole && len(kinds) > 0 {
-			p.looked(kinds, items, asked, now)
+		if whole {
+			p.looked(p.kinds(selection), items, asked, now)
 		}
 		if !a.readOnly {
 			failures = append(failures, m.store.Save(p.scope, p.book.Pending(), now))
@@ -80,6 +80,29 @@ func (a *app) remember(ctx context.Context, s *session, selection inventory.Sele
 		return false
 	})
 	return m, errors.Join(failures...)
+}
+
+// partsOf returns the histories of paths. Files that are named share one for
+// each directory: a hook names hundreds at once.
+func partsOf(paths []string) (all []*part, err error) {
+	byScope := map[string]*part{}
+	for _, path := range paths {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		p := &part{scope: filesScope(abs), root: abs}
+		if info, err := os.Stat(abs); err == nil && !info.IsDir() {
+			p = &part{scope: namedScope(filepath.Dir(abs)), root: filepath.Dir(abs), named: map[string]bool{abs: true}}
+		}
+		if known := byScope[p.scope]; known != nil {
+			maps.Copy(known.named, p.named)
+			continue
+		}
+		byScope[p.scope] = p
+		all = append(all, p)
+	}
+	return all, nil
 }
 
 // engineOf returns the id of the engine that items came from, "" when none of
@@ -106,6 +129,7 @@ func engineOf(ctx context.Context, s *session, items []inventory.Item) string {
 }
 
 func filesScope(path string) string { return "files " + path }
+func namedScope(dir string) string  { return "named files of " + dir }
 func engineScope(id string) string  { return "engine " + id }
 
 // askedIDs returns the checks that policy wants, by kind.
@@ -125,7 +149,10 @@ func (p *part) holds(ref checks.Ref) bool {
 	if p.root == "" || !file {
 		return p.root == "" && !file
 	}
-	return ref.ID == p.root || strings.HasPrefix(ref.ID, strings.TrimSuffix(p.root, string(filepath.Separator))+string(filepath.Separator))
+	if p.named != nil {
+		return p.named[ref.ID]
+	}
+	return strings.HasPrefix(ref.ID, strings.TrimSuffix(p.root, string(filepath.Separator))+string(filepath.Separator))
 }
 
 // kinds returns the kinds of which selection names everything in p.
@@ -151,8 +178,11 @@ func (p *part) observe(items []inventory.Item, asked map[checks.Kind][]string, n
 	}
 }
 
-// looked notes that items are all there is of kinds.
+// looked notes that items are all there is of kinds, or all that was named.
 func (p *part) looked(kinds []checks.Kind, items []inventory.Item, asked map[checks.Kind][]string, now time.Time) {
+	if len(kinds) == 0 {
+		return
+	}
 	places := map[history.Place]bool{}
 	for i := range items {
 		if p.holds(items[i].Ref) {
@@ -162,6 +192,9 @@ func (p *part) looked(kinds []checks.Kind, items []inventory.Item, asked map[che
 	var ids []string
 	for _, kind := range kinds {
 		ids = append(ids, asked[kind]...)
+	}
+	if p.named != nil {
+		kinds = nil // other files of the directory may be there
 	}
 	p.book.Looked(kinds, places, ids, now)
 }
@@ -240,7 +273,7 @@ func (a *app) sinceThen(d *report.Document, m *memory, since string, after time.
 	d.Compared, d.Since = true, since
 	d.Items, d.Gone = m.compare(d.Items, after)
 	for _, p := range m.young(after) {
-		name := strings.TrimPrefix(p.scope, "files ")
+		name := p.root
 		if p.root == "" {
 			name = a.T("this engine")
 		}

@@ -136,3 +136,27 @@ func TestHistoryIsKeptOnlyWhereWanted(t *testing.T) {
 		t.Errorf("%d files, want a book and a lock", n)
 	}
 }
+
+// TestNamedFilesShareAHistory: a hook names hundreds of files, and each of them
+// with a history of its own would push the others out.
+func TestNamedFilesShareAHistory(t *testing.T) {
+	dir := home(t)
+	for _, name := range []string{"a.Dockerfile", "b.Dockerfile", "c.Dockerfile"} {
+		file(t, name, weak)
+	}
+	if code, fresh, _, errs := sinceOf(t, "a.Dockerfile", "b.Dockerfile", "--since", "last"); code != exitClean || len(fresh) != 0 || strings.Count(errs, "begins with this run") != 1 {
+		t.Errorf("the first run: exit %d, new %v, %s", code, fresh, errs)
+	}
+	books, err := filepath.Glob(filepath.Join(dir, ".local/state/plimsoll/history/book-*"))
+	if err != nil || len(books) != 1 {
+		t.Errorf("books: %v, %v", books, err)
+	}
+	file(t, "b.Dockerfile", strings.Replace(weak, "USER root\n", "ENV API_TOKEN=not-a-real-c4nary\nUSER 1000\n", 1))
+	_, fresh, fixed, _ := sinceOf(t, "b.Dockerfile", "--since", "1h")
+	if len(fresh) != 1 || fresh[0] != "secret-in-env-or-arg" || len(fixed) != 1 || fixed[0] != "final-user-root" {
+		t.Errorf("of the file alone: new %v, fixed %v", fresh, fixed)
+	}
+	if _, fresh, fixed, _ = sinceOf(t, "a.Dockerfile", "--since", "1h"); len(fresh) != 0 || len(fixed) != 0 {
+		t.Errorf("of the other file: new %v, fixed %v", fresh, fixed)
+	}
+}
