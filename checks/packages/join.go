@@ -12,23 +12,20 @@ type Inventory struct {
 	Release  *Release // nil: no os-release was found
 	Packages []Package
 	Trouble  []string // what could not be read, and where
-
-	owned map[string]bool // of files that distribution packages brought, those that matter
 }
 
-// Lists reports whether it is known which files distribution packages brought.
-func (v *Inventory) Lists() bool { return len(v.owned) > 0 }
+// Owned are the files that distribution packages brought, those that may be
+// programs in a directory for programs; none where packages are not known.
+type Owned map[string]bool
 
-// Owns reports whether a distribution package brought the file at path, which
-// may be a program in a directory for programs.
-func (v *Inventory) Owns(path string) bool { return v.owned[merged(path)] }
+// Has reports whether a distribution package brought the file at path.
+func (o Owned) Has(path string) bool { return o[merged(path)] }
 
 // Join makes the inventory of an image from what its layers say, the lowest
 // first. Visible reports whether a container sees the file at path as it is in
 // layer.
-func Join(layers [][]File, visible func(layer int, path string) bool) *Inventory {
-	out := &Inventory{owned: map[string]bool{}}
-	owned := out.owned
+func Join(layers [][]File, visible func(layer int, path string) bool) (*Inventory, Owned) {
+	out, owned := &Inventory{}, Owned{}
 	first := map[identity]int{}
 	for i, files := range layers {
 		for n := range files {
@@ -57,13 +54,13 @@ func Join(layers [][]File, visible func(layer int, path string) bool) *Inventory
 	for i := range out.Packages {
 		p := &out.Packages[i]
 		p.Layer = first[p.identity()]
-		p.Owned = !p.Type.Distribution() && owned[merged(p.Path)]
+		p.Owned = !p.Type.Distribution() && owned.Has(p.Path)
 	}
 	slices.SortFunc(out.Packages, func(a, b Package) int {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Path, b.Path))
 	})
 	out.Packages = slices.Compact(out.Packages)
-	return out
+	return out, owned
 }
 
 // merged returns name as it is where /bin and /lib are links into /usr, which

@@ -81,7 +81,7 @@ func TestReaders(t *testing.T) {
 	}
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
-			got := names(Join([][]File{collect(map[string][]byte{test.path: []byte(test.content)})}, all).Packages)
+			got := names(joined(collect(map[string][]byte{test.path: []byte(test.content)})).Packages)
 			if !slices.Equal(got, test.want) {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
@@ -89,9 +89,15 @@ func TestReaders(t *testing.T) {
 	}
 }
 
+// joined is the inventory of one layer that a container sees as a whole.
+func joined(files []File) *Inventory {
+	got, _ := Join([][]File{files}, all)
+	return got
+}
+
 func TestRelease(t *testing.T) {
 	files := collect(map[string][]byte{"usr/lib/os-release": []byte("PRETTY_NAME=\"Alpine Linux v3.20\"\nID=alpine\nVERSION_ID='3.20.3'\n")})
-	r := Join([][]File{files}, all).Release
+	r := joined(files).Release
 	if r == nil || *r != (Release{ID: "alpine", Version: "3.20.3", Pretty: "Alpine Linux v3.20"}) {
 		t.Errorf("%+v", r)
 	}
@@ -115,7 +121,7 @@ func TestJoin(t *testing.T) {
 		collect(map[string][]byte{db: status("a 1", "b 2", "c 1"), "usr/local/lib/python3/site-packages/x-1.dist-info/METADATA": []byte("Name: x\nVersion: 1\n")}),
 		collect(map[string][]byte{db: status("a 1", "b 2")}),
 	}
-	got := Join(layers, func(layer int, path string) bool { return path != db || layer == 2 })
+	got, _ := Join(layers, func(layer int, path string) bool { return path != db || layer == 2 })
 	var lines []string
 	for _, p := range got.Packages {
 		lines = append(lines, fmt.Sprintf("%s %s layer %d owned %t", p.Name, p.Version, p.Layer, p.Owned))
@@ -132,7 +138,7 @@ func TestGoProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := names(Join([][]File{collect(map[string][]byte{"usr/bin/tool": data})}, all).Packages)
+	got := names(joined(collect(map[string][]byte{"usr/bin/tool": data})).Packages)
 	if !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "go stdlib 1.") }) {
 		t.Errorf("got %q", got)
 	}
@@ -158,7 +164,7 @@ func TestGoMarkerInData(t *testing.T) {
 			w.Write(chunk)
 		}
 		w.Close()
-		if got := names(Join([][]File{c.Files()}, all).Packages); !slices.Equal(got, want) {
+		if got := names(joined(c.Files()).Packages); !slices.Equal(got, want) {
 			t.Fatalf("in chunks of %d: %q", size, got)
 		}
 	}
@@ -167,7 +173,7 @@ func TestGoMarkerInData(t *testing.T) {
 func TestJar(t *testing.T) {
 	inner := zipped(t, map[string]string{"META-INF/maven/g/inner/pom.properties": "groupId=g\nartifactId=inner\nversion=2.0\n"})
 	outer := zipped(t, map[string]string{"META-INF/maven/g/app/pom.properties": "version=1.0\r\ngroupId=g\r\nartifactId=app\r\n", "BOOT-INF/lib/inner.jar": inner})
-	got := names(Join([][]File{collect(map[string][]byte{"app.jar": []byte(outer), "broken.jar": []byte(outer[:100])})}, all).Packages)
+	got := names(joined(collect(map[string][]byte{"app.jar": []byte(outer), "broken.jar": []byte(outer[:100])})).Packages)
 	if want := []string{"maven g:app 1.0", "maven g:inner 2.0"}; !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
@@ -191,7 +197,7 @@ func TestRPM(t *testing.T) {
 			t.Fatal(err)
 		}
 		files := collect(map[string][]byte{test.path: data})
-		got := names(Join([][]File{files}, all).Packages)
+		got := names(joined(files).Packages)
 		if len(got) != test.n || !slices.Contains(got, test.has) || files[0].Trouble != "" {
 			t.Errorf("%s: %d packages, %q, want %d with %s: %q", file, len(got), files[0].Trouble, test.n, test.has, got)
 		}
@@ -233,7 +239,7 @@ func TestDebian(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, p := range Join([][]File{collect(map[string][]byte{"var/lib/dpkg/status": status})}, all).Packages {
+	for _, p := range joined(collect(map[string][]byte{"var/lib/dpkg/status": status})).Packages {
 		source, version := p.Origin()
 		got = append(got, strings.Join([]string{p.Name, p.Version, source, version}, "\t"))
 	}
@@ -266,6 +272,6 @@ func FuzzCollect(f *testing.F) {
 	f.Add("a.jar", []byte("PK\x03\x04"))
 	f.Add("bin/x", append(bytes.Clone(elfMagic), goMarker...))
 	f.Fuzz(func(t *testing.T, name string, data []byte) {
-		Join([][]File{collect(map[string][]byte{name: data})}, all)
+		joined(collect(map[string][]byte{name: data}))
 	})
 }

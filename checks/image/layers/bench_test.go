@@ -92,7 +92,7 @@ func BenchmarkRead(b *testing.B) {
 		b.ReportMetric(float64(files), "files")
 	}
 	b.ReportMetric(float64(ours)/float64(alone), "ratio")
-	b.ReportMetric(float64(cached.Milliseconds())/float64(b.N), "cached-ms")
+	b.ReportMetric(float64(cached.Microseconds())/1000/float64(b.N), "cached-ms")
 }
 
 // walk goes through an archive and the layers in it.

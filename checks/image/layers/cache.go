@@ -17,7 +17,7 @@ import (
 
 // version names the form of the cache and the rules it was made with: both
 // kinds of change need another one.
-const version = "v2"
+const version = "v3"
 
 const (
 	largestCache  = 256 << 20 // bytes
@@ -44,13 +44,22 @@ func UserCache() Cache {
 }
 
 // Summary returns the summary of the image called id, from the cache or from
-// the archive that open returns.
+// the archive that open returns. A summary is remembered beside the layers,
+// whose many files it is a hundredth of.
 func (c Cache) Summary(ctx context.Context, id string, o Options, open func(context.Context) (io.ReadCloser, error)) (*Summary, error) {
+	known := &Summary{}
+	if c.get("summary", id, known) {
+		return known, nil
+	}
 	contents, err := c.Contents(ctx, id, o, open)
 	if err != nil {
 		return nil, err
 	}
-	return contents.Summary(), nil
+	s := contents.Summary()
+	if s.Err() == nil {
+		_ = c.put("summary", id, s) // else it is made again another time
+	}
+	return s, nil
 }
 
 // Contents returns what the layers of the image called id hold, from the cache

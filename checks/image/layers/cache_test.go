@@ -72,8 +72,15 @@ func TestCache(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || files != 3 {
+	if err != nil || files != 4 {
 		t.Errorf("%d files, %v", files, err)
+	}
+	if err := os.Remove(c.file("summary", imageID)); err != nil {
+		t.Fatal(err)
+	}
+	again, err := c.Summary(t.Context(), imageID, Options{}, open)
+	if err != nil || *opened != 1 || !reflect.DeepEqual(before, again) {
+		t.Errorf("from the layers %+v, %v, read %d times", again, err, *opened)
 	}
 	if err := os.RemoveAll(filepath.Join(dir, "plimsoll")); err != nil {
 		t.Fatal(err)
@@ -104,18 +111,21 @@ func TestCacheSurvivesDamage(t *testing.T) {
 	if _, err := c.Summary(t.Context(), imageID, Options{}, open); err != nil {
 		t.Fatal(err)
 	}
-	name := c.file("layer", ids[0])
-	data, err := os.ReadFile(name)
+	layer, summary := c.file("layer", ids[0]), c.file("summary", imageID)
+	data, err := os.ReadFile(layer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, damaged := range [][]byte{nil, data[:len(data)/2], []byte("nonsense")} {
-		if err := os.WriteFile(name, damaged, 0o600); err != nil {
-			t.Fatal(err)
+		for _, name := range []string{layer, summary} { // a summary alone is made from the layers
+			if err := os.WriteFile(name, damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 		before := *opened
-		if _, err := c.Summary(t.Context(), imageID, Options{}, open); err != nil || *opened != before+1 {
-			t.Errorf("%v, read %d times", err, *opened-before)
+		s, err := c.Summary(t.Context(), imageID, Options{}, open)
+		if err != nil || *opened != before+1 || s.Files != 3 {
+			t.Errorf("%+v, %v, read %d times", s, err, *opened-before)
 		}
 	}
 }

@@ -106,15 +106,16 @@ func (s *seen) join(to *Summary, c *Contents) {
 	for _, l := range c.Layers {
 		said = append(said, l.Software)
 	}
-	to.Installed = packages.Join(said, s.in)
+	var owned packages.Owned
+	to.Installed, owned = packages.Join(said, s.in)
 	to.Licenses, to.Untrusted = s.licenses, s.settings
 	slices.SortFunc(to.Licenses, func(a, b License) int {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Package, b.Package), cmp.Compare(a.Name, b.Name), cmp.Compare(a.File, b.File))
 	})
 	slices.SortFunc(to.Untrusted, func(a, b Setting) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })
-	if to.Installed.Lists() {
+	if len(owned) > 0 {
 		for _, f := range s.programs {
-			if !to.Installed.Owns(f.Path) {
+			if !owned.Has(f.Path) {
 				to.Unowned = append(to.Unowned, f)
 			}
 		}
