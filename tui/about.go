@@ -128,7 +128,7 @@ func (m *Model) noFindings() []string {
 	at, _ := m.subjects.current()
 	p.lines = append(p.lines, strings.Repeat(" ", m.findings.w))
 	switch {
-	case m.sieve.active() || m.sieve.text[findingsPane] != "":
+	case m.sieve.active() || m.sieve.text[findingsPane] != "" || m.sieve.text[subjectsPane] != "" && at.number == 0 && at.subject == nil:
 		p.text(t.dim, m.T("Nothing passes the filters. esc shows everything again."))
 	case at.subject != nil && !at.subject.judged() && len(at.subject.Report.Errors) == 0:
 		p.text(t.dim, m.T("reading …"))

@@ -39,6 +39,7 @@ type Tools struct {
 // A Survey is how one engine stands.
 type Survey struct {
 	Name, Version string // of the engine
+	Podman        bool   // it is not Docker's
 	Score         int    // 0 to 100
 	Counts        map[checks.Severity]int
 	Subjects      int // that were read
@@ -397,7 +398,7 @@ func (d *enginesPage) survey(i int) *Survey {
 		}
 	}
 	s := Sum(items)
-	s.Name, s.Version = e.Name, e.Version
+	s.Name, s.Version, s.Podman = e.Name, e.Version, e.Podman
 	return &s
 }
 
@@ -442,7 +443,7 @@ func (d *enginesPage) print(p *printer, i int) {
 		d.m.addSurvey(l, survey)
 		text := plain(survey.Name)
 		if survey.Version != "" {
-			text += " · " + u.T("Docker %s", plain(survey.Version))
+			text += " · " + u.product(survey.Podman, survey.Version)
 		}
 		l.add(t.dim, "  "+text)
 	case err != nil:

@@ -330,3 +330,14 @@ func (f *fakeProver) Prove(_ context.Context, _ *dockerfile.File, _ *fixes.Plan,
 	}
 	return p, nil
 }
+
+// readingLayers is the fixture while the layers of images are being read.
+func readingLayers() inventory.Update {
+	u := fixture()
+	for i := range u.Items {
+		if u.Items[i].Ref.Kind == checks.Image {
+			u.Items[i].Status.Layers = inventory.Layers{State: inventory.LayersReading, Percent: 67}
+		}
+	}
+	return u
+}

@@ -109,7 +109,7 @@ func (m *Model) engineText() (string, ink) {
 			}
 		}
 		if e.Version != "" {
-			parts = append(parts, m.T("Docker %s", plain(e.Version)))
+			parts = append(parts, m.product(e.Podman, e.Version))
 		}
 		if e.Remote {
 			parts = append(parts, m.T("remote"))

@@ -199,6 +199,14 @@ var screens = []struct {
 	}},
 	{"about", fixture(), func(t *testing.T, m *Model) { choose(t, m, "cache") }},
 	{"filter", fixture(), func(t *testing.T, m *Model) { press(m, "2", "/", "w", "e", "b") }},
+	{"filter-hides-all", fixture(), func(t *testing.T, m *Model) {
+		m.setFocus(subjectsPane)
+		press(m, "/", "n", "o", "n", "e", "enter")
+	}},
+	{"layers", readingLayers(), func(t *testing.T, m *Model) {
+		choose(t, m, "shop/web:1.4")
+		m.setFocus(subjectsPane)
+	}},
 	{"preview-file", fixture(), func(t *testing.T, m *Model) {
 		chooseFinding(t, m, "Dockerfile", "user-missing")
 		press(m, "f", "tab", "tab")

@@ -211,6 +211,8 @@ func (m *Model) drawHeading(l *line, r subjectRow) {
 		l.add(t.dim, fmt.Sprintf(" %d", r.number))
 	case r.kind != "":
 		l.add(t.dim, " "+m.emptyKind(r.kind))
+	case m.sieve.text[subjectsPane] != "":
+		l.add(t.dim, " "+m.T("nothing matches"))
 	}
 }
 
@@ -223,7 +225,7 @@ func (m *Model) drawName(l *line, r subjectRow, right int) {
 	l.add("", " ")
 	room := max(4, l.room-right-1)
 	state, stateInk := m.state(r.subject)
-	switch short := shortState(r.subject.Status.State); {
+	switch short := shortState(&r.subject.Status); {
 	case state == "", room < 12:
 		state = ""
 	case room-cells(state)-1 < min(12, cells(r.subject.name)):
@@ -293,6 +295,9 @@ func (m *Model) state(s *subject) (string, ink) {
 	if s.Status.Kept {
 		return m.T("kept"), m.theme.dim
 	}
+	if l := s.Status.Layers; l.State == inventory.LayersReading {
+		return m.T("layers %d %%", l.Percent), m.theme.dim
+	}
 	switch s.Status.State {
 	case "", "running":
 		return "", ""
@@ -311,8 +316,11 @@ func (m *Model) state(s *subject) (string, ink) {
 }
 
 // shortState is the sign for a state where there is no room for the word.
-func shortState(state string) string {
-	switch state {
+func shortState(s *inventory.Status) string {
+	if s.Layers.State == inventory.LayersReading {
+		return fmt.Sprintf("%d%%", s.Layers.Percent)
+	}
+	switch s.State {
 	case "exited", "dead":
 		return "■"
 	case "created":

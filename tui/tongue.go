@@ -34,6 +34,14 @@ func (t *tongue) T(format string, args ...any) string {
 	return fmt.Sprintf(format, args...)
 }
 
+// product names an engine.
+func (t *tongue) product(podman bool, version string) string {
+	if podman {
+		return "Podman " + plain(version)
+	}
+	return t.T("Docker %s", plain(version))
+}
+
 // N says one or many of a number of things; both formats hold one %d.
 func (t *tongue) N(one, many checks.Message, n int) string {
 	if n == 1 {

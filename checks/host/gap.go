@@ -17,6 +17,9 @@ type Gap struct {
 // Incomplete implements [checks.Incomplete]: it names the gaps.
 func (h *Host) Incomplete() error {
 	var all []error
+	if h.Podman {
+		all = append(all, &checks.Problem{What: h.podmanGap()})
+	}
 	for _, g := range h.Gaps {
 		all = append(all, &checks.Problem{What: g.What, Err: g.Err})
 	}

@@ -29,6 +29,7 @@ type Host struct {
 	Volumes  []Volume          // nil when unknown
 	Swarm    *Swarm            // nil unless the engine manages a swarm
 	Gaps     []Gap             // what the engine would not tell
+	Podman   bool              // the engine is Podman, and Version that of Podman
 
 	Platform string          // who built the engine: "Docker Engine - Community", "Docker Desktop 4.44.3 (202357)"; often ""
 	Parts    map[string]Part // what the engine consists of by name: "containerd", "runc", "BuildKit"
@@ -98,6 +99,10 @@ func (h *Host) securityOptions() checks.Evidence {
 
 func check(c checks.Check, run func(*Host, func(checks.Finding))) *checks.Check {
 	c.Kind = checks.Host
-	c.Run = func(s checks.Subject, report func(checks.Finding)) { run(s.(*Host), report) }
+	c.Run = func(s checks.Subject, report func(checks.Finding)) {
+		if h := s.(*Host); !h.Podman || !ofDocker[c.ID] {
+			run(h, report)
+		}
+	}
 	return &c
 }

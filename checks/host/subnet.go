@@ -3,6 +3,7 @@ package host
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/moby/moby/api/types/network"
 
@@ -58,7 +59,10 @@ func (h *Host) overlaps(n network.Network, subnet netip.Prefix, own map[string]b
 		return Route{}, false
 	}
 	i := slices.IndexFunc(h.Routes, func(r Route) bool {
-		return r.To.Bits() >= narrowest && !own[r.Interface] && r.To.Overlaps(subnet)
+		if own[r.Interface] || h.Podman && strings.HasPrefix(r.Interface, "podman") { // Podman does not say which is whose
+			return false
+		}
+		return r.To.Bits() >= narrowest && r.To.Overlaps(subnet)
 	})
 	if i < 0 {
 		return Route{}, false

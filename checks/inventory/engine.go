@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"plimsoll/checks"
+	"plimsoll/checks/engine"
 	"plimsoll/checks/host"
 )
 
@@ -114,7 +115,7 @@ func (v *Inventory) session(ctx context.Context, x *images, connected func()) er
 func (v *Inventory) readAll(ctx context.Context, c *client.Client, x *images) error {
 	var (
 		containers client.ContainerListResult
-		info       client.SystemInfoResult
+		info       engine.Info
 	)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
@@ -122,15 +123,16 @@ func (v *Inventory) readAll(ctx context.Context, c *client.Client, x *images) er
 		return err
 	})
 	group.Go(func() error { _, _, err := x.list(groupCtx, c); return err })
-	group.Go(func() (err error) { info, err = c.Info(groupCtx, client.InfoOptions{}); return err })
+	group.Go(func() (err error) { info, err = engine.Ask(groupCtx, c); return err })
 	if err := group.Wait(); err != nil {
 		return err
 	}
 	v.post(ctx, func(w *world) {
 		e := &w.out.engine
 		e.Phase, e.Err, e.Retry = Connected, nil, time.Time{}
-		e.Name, e.Version, e.API = info.Info.Name, info.Info.ServerVersion, c.ClientVersion()
-		w.engine = factsOf(info.Info)
+		e.Name, e.Version, e.API = info.Name, info.ServerVersion, c.ClientVersion()
+		e.Podman = info.Podman
+		w.engine = factsOf(info)
 		present := map[identity]bool{}
 		var stale []checks.Ref
 		keep := func(ref checks.Ref, s Status) {
@@ -140,7 +142,7 @@ func (v *Inventory) readAll(ctx context.Context, c *client.Client, x *images) er
 			}
 			stale = append(stale, ref)
 		}
-		keep(checks.Ref{Kind: checks.Host, ID: info.Info.ID, Name: info.Info.Name}, Status{})
+		keep(checks.Ref{Kind: checks.Host, ID: info.ID, Name: info.Name}, Status{})
 		for _, s := range runningFirst(containers.Items) {
 			ref := checks.Ref{Kind: checks.Container, ID: s.ID, Name: name(s.Names)}
 			keep(ref, listedStatus(s))

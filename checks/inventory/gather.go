@@ -218,11 +218,9 @@ func (v *Inventory) Read(ctx context.Context, ref checks.Ref) (checks.Subject, e
 	}
 	r := v.reader(ctx, x, c)
 	if c != nil && ref.Kind == checks.Container {
-		info, err := r.lists.info()
-		if err != nil {
+		if _, err := r.lists.info(); err != nil {
 			return nil, err
 		}
-		r.facts = factsOf(info)
 	}
 	subject, err := r.read(ctx, ref)
 	if c, ok := subject.(*container.Container); ok && err == nil {

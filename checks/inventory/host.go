@@ -25,16 +25,16 @@ import (
 type hostParts uint8
 
 const (
-	partEngine   hostParts = 1 << iota // docker info and what is read beside it on this machine
+	partEngine   hostParts = 1 << iota // docker info, docker version and what is read beside them on this machine
 	partNetworks                       // docker network ls, routes
 	partVolumes                        // docker volume ls, and whether they hold anything
 	partServices                       // of the swarm, on a manager
 	partSecrets
 	partConfigs
-	partVersion // docker version and docker system df
+	partCache // docker system df: no event tells of it
 
 	partsOfSwarm = partServices | partSecrets | partConfigs
-	wholeHost    = partEngine | partNetworks | partVolumes | partsOfSwarm | partVersion
+	wholeHost    = partEngine | partNetworks | partVolumes | partsOfSwarm | partCache
 )
 
 // concerned returns what an event may have changed.
@@ -96,7 +96,7 @@ func (r reader) host(ctx context.Context) (*host.Host, error) {
 		part hostParts
 		ask  func(context.Context) error
 	}{
-		{partNetworks, read.networks}, {partVolumes, read.volumes}, {partVersion, read.version},
+		{partNetworks, read.networks}, {partVolumes, read.volumes}, {partCache, read.cache},
 		{partServices, read.services}, {partSecrets, read.secrets}, {partConfigs, read.configs},
 	} {
 		if parts&q.part != 0 && (q.part&partsOfSwarm == 0 || manages(h)) {
@@ -121,7 +121,8 @@ func (r reader) engine(ctx context.Context, h *host.Host) error {
 	if err != nil {
 		return err
 	}
-	h.Info, h.Version, h.APIVersion, h.Endpoint = info, info.ServerVersion, r.client.ClientVersion(), r.endpoint
+	h.Info, h.Version, h.APIVersion, h.Endpoint = info.Info, info.ServerVersion, r.client.ClientVersion(), r.endpoint
+	h.Platform, h.Parts, h.Podman = info.Platform, partsOf(info.Parts), info.Podman
 	if r.local {
 		h.Processes = processes()
 	}

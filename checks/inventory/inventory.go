@@ -77,6 +77,7 @@ type EngineState struct {
 	Context  string // name of the docker CLI context, "" when chosen otherwise
 	Name     string // host name of the engine
 	Version  string // "28.2.2"
+	Podman   bool   // it is not Docker's
 	API      string // negotiated version, "1.41"
 	Remote   bool   // not on this machine
 	Demo     bool

@@ -7,24 +7,22 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
-	"github.com/moby/moby/api/types/system"
 	"github.com/moby/moby/client"
+
+	"plimsoll/checks/engine"
 )
 
 // lists are answers of an engine that many subjects need. Each is asked for
 // when it is needed first, and only once.
 type lists struct {
-	info       func() (system.Info, error)
+	info       func() (engine.Info, error)
 	containers func() ([]container.Summary, error) // also those that do not run
 	networks   func() ([]network.Network, error)
 }
 
 func listsOf(ctx context.Context, c *client.Client) lists {
 	return lists{
-		info: sync.OnceValues(func() (system.Info, error) {
-			result, err := c.Info(ctx, client.InfoOptions{})
-			return result.Info, err
-		}),
+		info: sync.OnceValues(func() (engine.Info, error) { return engine.Ask(ctx, c) }),
 		containers: sync.OnceValues(func() ([]container.Summary, error) {
 			result, err := c.ContainerList(ctx, client.ContainerListOptions{All: true})
 			if err != nil {
@@ -36,7 +34,7 @@ func listsOf(ctx context.Context, c *client.Client) lists {
 			result, err := c.NetworkList(ctx, client.NetworkListOptions{})
 			all := make([]network.Network, 0, len(result.Items))
 			for _, n := range result.Items {
-				all = append(all, n.Network)
+				all = append(all, asInspected(n.Network))
 			}
 			return all, err
 		}),

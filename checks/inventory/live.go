@@ -196,7 +196,8 @@ func (w *world) read(ctx context.Context, slots *semaphore.Weighted) {
 	}
 	asking := w.v.follow.engine(ctx) // ends with the engine, whose connections would stay otherwise
 	r, era := w.v.reader(asking, w.images, w.v.client.Load()), w.era
-	r.facts = w.engine
+	facts := w.engine
+	r.facts = func() engineFacts { return facts }
 	if host.Kind != "" {
 		r.known, r.parts = w.takeStale(host)
 	}
@@ -292,7 +293,15 @@ func (v *Inventory) judge(s checks.Subject) checks.Report {
 // reader returns a reader by client, nil without an engine, for one round of
 // questions.
 func (v *Inventory) reader(ctx context.Context, x *images, c *client.Client) reader {
-	r := reader{client: c, lists: listsOf(ctx, c), images: x, registry: &v.asked, project: projectRules(v.policy.Load()), keys: keyRecord{v.options.Keys}}
+	l := listsOf(ctx, c)
+	facts := func() engineFacts {
+		info, err := l.info()
+		if err != nil {
+			return engineFacts{}
+		}
+		return factsOf(info)
+	}
+	r := reader{client: c, lists: l, facts: sync.OnceValue(facts), images: x, registry: &v.asked, project: projectRules(v.policy.Load()), keys: keyRecord{v.options.Keys}}
 	if !v.options.Demo {
 		if r.site = v.options.Site; r.site.Root == nil {
 			r.site = here()

@@ -20,6 +20,7 @@ import (
 	"plimsoll/checks/compose"
 	"plimsoll/checks/container"
 	"plimsoll/checks/dockerfile"
+	"plimsoll/checks/engine"
 	"plimsoll/checks/host"
 	"plimsoll/checks/image"
 )
@@ -36,9 +37,9 @@ type reader struct {
 	samples  *atomic.Int32 // of stats that were taken; nil: only what an inspection shows
 
 	lists   lists
-	facts   engineFacts      // zero: not known yet
-	project dockerfile.Rules // what the user decided about Dockerfiles
-	rules   image.Rules      // and about images
+	facts   func() engineFacts // zero where the engine does not tell
+	project dockerfile.Rules   // what the user decided about Dockerfiles
+	rules   image.Rules        // and about images
 
 	known *host.Host // what is known of the host; nil: nothing
 	parts hostParts  // what of it is read again
@@ -51,31 +52,23 @@ type engineFacts struct {
 	*container.Engine        // nil when it was not asked
 	noNewPrivileges   bool   // it denies new privileges to every container
 	arch              string // as in GOARCH
+	podman            bool
 }
 
-func factsOf(info system.Info) engineFacts {
+func factsOf(info engine.Info) engineFacts {
 	return engineFacts{
-		noNewPrivileges: hasOption(info, "no-new-privileges"),
+		podman:          info.Podman,
+		noNewPrivileges: hasOption(info.Info, "no-new-privileges"),
 		arch:            goarch(info.Architecture),
 		Engine: &container.Engine{
-			AppArmor:       hasOption(info, "apparmor"),
-			SELinux:        hasOption(info, "selinux"),
-			UserNamespaces: hasOption(info, "userns"),
-			Rootless:       hasOption(info, "rootless"),
+			AppArmor:       hasOption(info.Info, "apparmor"),
+			SELinux:        hasOption(info.Info, "selinux"),
+			UserNamespaces: hasOption(info.Info, "userns"),
+			Rootless:       hasOption(info.Info, "rootless"),
 			DefaultRuntime: info.DefaultRuntime,
 			CgroupVersion:  info.CgroupVersion,
 			Memory:         info.MemTotal,
 		},
-	}
-}
-
-// tell adds to a subject what the engine means by its settings.
-func (f engineFacts) tell(s checks.Subject) {
-	switch s := s.(type) {
-	case *container.Container:
-		s.NoNewPrivileges, s.Engine = f.noNewPrivileges, f.Engine
-	case *image.Image:
-		s.Arch = f.arch
 	}
 }
 
@@ -119,12 +112,16 @@ func (r reader) container(ctx context.Context, id string) (checks.Subject, error
 	if err != nil {
 		return nil, err
 	}
+	facts := r.facts()
+	if facts.podman {
+		asDocker(&result.Container)
+	}
 	c := container.New(result.Container, nil, "", time.Now())
 	c.TagID = r.images.resolve(c.Settings.Image)
 	if c.Image, err = r.images.inspect(ctx, r.client, c.Inspect.Image); err != nil && !errdefs.IsNotFound(err) {
 		return nil, err
 	}
-	r.facts.tell(c)
+	c.NoNewPrivileges, c.Engine = facts.noNewPrivileges, facts.Engine
 	if c.Inspect.State != nil && c.Inspect.State.Running && c.Settings.Config != nil {
 		c.Passwd = r.account(ctx, c)
 	}
@@ -167,8 +164,7 @@ func (r reader) image(ctx context.Context, id string) (checks.Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &image.Image{Inspect: *i, History: history.Items, Now: time.Now(), Rules: r.rules}
-	r.facts.tell(out)
+	out := &image.Image{Inspect: *i, History: history.Items, Now: time.Now(), Arch: r.facts().arch, Rules: r.rules}
 	if out.Base, err = r.base(ctx, i); err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 
 // relate tells subjects what only others know of them: containers what stands
 // beside them, compose files what runs of theirs, the host what uses it, images
-// what they are used for, and all what the engine means by their settings.
+// what they are used for. The error is also of what was needed to read them.
 func (g *gathering) relate(ctx context.Context) error {
 	var containers []*container.Container
 	for _, item := range g.items {
@@ -21,7 +21,7 @@ func (g *gathering) relate(ctx context.Context) error {
 			containers = append(containers, c)
 		}
 	}
-	info, infoErr := g.r.lists.info()
+	_, infoErr := g.r.lists.info()
 	all, listErr := g.attached(ctx, containers)
 	err := errors.Join(infoErr, listErr)
 	var neighbours *container.Neighbours
@@ -33,9 +33,6 @@ func (g *gathering) relate(ctx context.Context) error {
 		}
 	}
 	for _, item := range g.items {
-		if infoErr == nil {
-			factsOf(info).tell(item.Subject)
-		}
 		switch s := item.Subject.(type) {
 		case *container.Container:
 			if neighbours != nil {

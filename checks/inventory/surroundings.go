@@ -2,7 +2,9 @@ package inventory
 
 import (
 	"context"
+	"strings"
 
+	"github.com/moby/moby/api/types/system"
 	"github.com/moby/moby/client"
 	"github.com/moby/moby/client/pkg/versions"
 
@@ -21,24 +23,28 @@ func (r reader) surroundings(h *host.Host) {
 	site.describe(h)
 }
 
-// version reads what the engine consists of and what its build cache holds.
-// Both change seldom, and no event tells.
-func (r *reading) version(ctx context.Context) error {
-	version, err := r.client.ServerVersion(ctx, client.ServerVersionOptions{})
-	if err != nil {
-		if unreachable(err) {
-			return err
-		}
-		return nil // then docker info has to do
-	}
+// partsOf returns what an engine consists of. Podman calls its runtime "OCI
+// Runtime (runc)" and gives all that the runtime says of itself.
+func partsOf(components []system.ComponentVersion) map[string]host.Part {
 	parts := map[string]host.Part{}
-	for _, c := range version.Components {
-		parts[c.Name] = host.Part{Version: c.Version, Commit: c.Details["GitCommit"]}
+	for _, c := range components {
+		name, version := c.Name, c.Version
+		if runtime, ok := strings.CutPrefix(name, "OCI Runtime ("); ok {
+			name = strings.TrimSuffix(runtime, ")")
+			first, _, _ := strings.Cut(version, "\n")
+			version = first[strings.LastIndexByte(first, ' ')+1:]
+		}
+		parts[name] = host.Part{Version: version, Commit: c.Details["GitCommit"]}
 	}
-	cache := buildCache(ctx, r.client)
+	return parts
+}
+
+// cache reads what the build cache holds.
+func (r *reading) cache(ctx context.Context) error {
+	size := buildCache(ctx, r.client)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.host.Platform, r.host.Parts, r.host.Usage.BuildCache = version.Platform.Name, parts, cache
+	r.host.Usage.BuildCache = size
 	return nil
 }
 

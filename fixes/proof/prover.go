@@ -17,6 +17,7 @@ import (
 
 	"plimsoll/checks"
 	"plimsoll/checks/dockerfile"
+	"plimsoll/checks/engine"
 	"plimsoll/checks/image"
 	"plimsoll/fixes"
 )
@@ -262,10 +263,8 @@ func (p *Prover) builder(ctx context.Context) (builder, error) {
 	if version.Os == "windows" {
 		return builder{}, errdefs.ErrNotImplemented.WithMessage("Windows images cannot be proved by building: their containers cannot be kept from the network")
 	}
-	for _, c := range version.Components {
-		if strings.Contains(c.Name, "Podman") {
-			return builder{"Buildah", true}, nil
-		}
+	if engine.IsPodman(version.Components) {
+		return builder{"Buildah", true}, nil
 	}
 	return builder{"BuildKit", false}, nil
 }

@@ -71,7 +71,7 @@ func (a *app) survey(ctx context.Context, t engine.Target) (tui.Survey, error) {
 		if item.Ref.Kind == checks.Host {
 			s.Name = item.Ref.Name
 			if h, ok := item.Subject.(*host.Host); ok {
-				s.Version = h.Version
+				s.Version, s.Podman = h.Version, h.Podman
 			}
 		}
 	}
@@ -122,6 +122,7 @@ type engineReport struct {
 	Host     string         `json:"host"`
 	Engine   string         `json:"engine,omitempty"`
 	Version  string         `json:"version,omitempty"`
+	Podman   bool           `json:"podman,omitempty"`
 	Error    string         `json:"error,omitempty"`
 	Score    *int           `json:"score,omitempty"`
 	Counts   map[string]int `json:"counts,omitempty"`
@@ -194,7 +195,7 @@ func (a *app) checkAll(cmd *cobra.Command, o checkOptions) error {
 }
 
 func (a *app) engineReport(name, host string, s tui.Survey, err error) engineReport {
-	r := engineReport{Context: terminal.Line(name), Host: terminal.Line(host), Engine: terminal.Line(s.Name), Version: terminal.Line(s.Version), Subjects: s.Subjects, Unread: s.Gaps}
+	r := engineReport{Context: terminal.Line(name), Host: terminal.Line(host), Engine: terminal.Line(s.Name), Version: terminal.Line(s.Version), Podman: s.Podman, Subjects: s.Subjects, Unread: s.Gaps}
 	if err != nil {
 		r.Error = terminal.Line(a.explain(err))
 		return r
@@ -217,7 +218,11 @@ func (a *app) engineLine(w io.Writer, r engineReport) {
 		fmt.Fprintf(w, "  %d %s", r.Counts[severity.String()], a.translate(severity.String()))
 	}
 	if r.Engine != "" {
-		fmt.Fprintf(w, "  %s · Docker %s", r.Engine, r.Version)
+		product := "Docker"
+		if r.Podman {
+			product = "Podman"
+		}
+		fmt.Fprintf(w, "  %s · %s %s", r.Engine, product, r.Version)
 	}
 	fmt.Fprintln(w)
 }

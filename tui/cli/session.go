@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/moby/moby/client"
 
 	"plimsoll/checks"
 	"plimsoll/checks/dockertest"
@@ -167,11 +166,11 @@ func (a *app) newTools(s *session, target *engine.Target, policy *checks.Policy,
 		}
 		o.Mechanics[checks.Container] = container.New(c, container.Options{Plain: target.Plain()})
 		o.Engine = func(ctx context.Context) (string, error) {
-			info, err := c.Info(ctx, client.InfoOptions{})
+			info, err := engine.Ask(ctx, c)
 			if err != nil {
 				return "", target.Explain(err)
 			}
-			return info.Info.ID, nil
+			return info.ID, nil
 		}
 	}
 	t.engineID, t.fixer = o.Engine, fixer.New(o)
