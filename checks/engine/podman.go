@@ -27,15 +27,24 @@ func Ask(ctx context.Context, c *client.Client) (Info, error) {
 	}
 	info := Info{Info: answer.Info}
 	version, err := c.ServerVersion(ctx, client.ServerVersionOptions{})
-	if err != nil {
-		return info, nil
+	if err == nil {
+		info.Parts, info.Platform = version.Components, version.Platform.Name
 	}
-	info.Parts, info.Platform = version.Components, version.Platform.Name
-	info.Podman = IsPodman(version.Components)
-	if info.Podman {
-		info.ID = "podman:" + info.Name + ":" + info.DockerRootDir
+	return info.steady(), nil
+}
+
+// Again asks the same engine once more, but not which one it is.
+func (i Info) Again(ctx context.Context, c *client.Client) (Info, error) {
+	answer, err := c.Info(ctx, client.InfoOptions{})
+	i.Info = answer.Info
+	return i.steady(), err
+}
+
+func (i Info) steady() Info {
+	if i.Podman = IsPodman(i.Parts); i.Podman {
+		i.ID = "podman:" + i.Name + ":" + i.DockerRootDir
 	}
-	return info, nil
+	return i
 }
 
 // IsPodman reports whether an engine of these parts is Podman.

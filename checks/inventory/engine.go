@@ -132,7 +132,7 @@ func (v *Inventory) readAll(ctx context.Context, c *client.Client, x *images) er
 		e.Phase, e.Err, e.Retry = Connected, nil, time.Time{}
 		e.Name, e.Version, e.API = info.Name, info.ServerVersion, c.ClientVersion()
 		e.Podman = info.Podman
-		w.engine = factsOf(info)
+		w.engine = info
 		present := map[identity]bool{}
 		var stale []checks.Ref
 		keep := func(ref checks.Ref, s Status) {

@@ -56,13 +56,14 @@ func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, er
 	g := &gathering{v: v, r: r, selection: selection, workers: hire(max(readers, runtime.GOMAXPROCS(0)))}
 	defer g.workers.dismiss()
 	g.read(ctx, files)
+	if c != nil && selection.wantsEngine() {
+		failed = append(failed, g.ask(ctx)...)
+	}
+	g.workers.wait()
 	switch {
 	case !selection.wantsEngine():
 		err = nil // base images are good to know, not necessary
-		g.workers.wait()
 	case c != nil:
-		failed = append(failed, g.ask(ctx)...)
-		g.workers.wait()
 		err = g.relate(ctx)
 	}
 	g.judge()

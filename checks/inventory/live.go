@@ -87,7 +87,7 @@ type world struct {
 	scans    scans
 
 	engineListed, filesListed bool // everything of this source has been listed once
-	engine                    engineFacts
+	engine                    engine.Info
 
 	looks looks
 }
@@ -196,7 +196,9 @@ func (w *world) read(ctx context.Context, slots *semaphore.Weighted) {
 	}
 	asking := w.v.follow.engine(ctx) // ends with the engine, whose connections would stay otherwise
 	r, era := w.v.reader(asking, w.images, w.v.client.Load()), w.era
-	facts := w.engine
+	known := w.engine
+	r.lists.info = sync.OnceValues(func() (engine.Info, error) { return known.Again(asking, r.client) })
+	facts := factsOf(known)
 	r.facts = func() engineFacts { return facts }
 	if host.Kind != "" {
 		r.known, r.parts = w.takeStale(host)

@@ -88,7 +88,7 @@ func (w *world) leave(x *images) {
 	w.era++
 	w.images = x
 	w.looks.at = map[identity]time.Time{}
-	w.engine, w.stale = engineFacts{}, 0
+	w.engine, w.stale = engine.Info{}, 0
 	w.attached, w.users, w.scans = map[identity]host.Attached{}, map[identity]string{}, newScans()
 	for key, item := range w.items {
 		delete(w.reading, key)
