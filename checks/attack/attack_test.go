@@ -66,6 +66,21 @@ func on(networks ...string) func(*container.Container) {
 	}
 }
 
+// fenced says what the networks of a container keep apart.
+func fenced(fence container.Fence) func(*container.Container) {
+	return func(c *container.Container) {
+		c.Around = &container.Around{Networks: map[string]container.Network{}}
+		for name := range c.Settings.Networks {
+			c.Around.Networks[name] = container.Network{Fence: fence}
+		}
+	}
+}
+
+var (
+	closed = container.Fence{Internal: true}
+	apart  = container.Fence{Apart: true}
+)
+
 func binds(all ...string) func(*container.Container) {
 	return func(c *container.Container) { c.Settings.Host.Binds = all }
 }
@@ -201,6 +216,14 @@ func TestPaths(t *testing.T) {
 			[]string{"critical network: published-port shared-network privileged → takeover of harbour"}},
 		{"the default bridge is closed", []checks.Subject{run("web", publish("80"), on("bridge")), run("agent", root, privileged, listening("9000"), on("bridge")),
 			engineHost(func(h *host.Host) { h.Bridge.Options["com.docker.network.bridge.enable_icc"] = "false" })}, nil},
+		{"a network without traffic between its members", []checks.Subject{run("web", publish("80"), on("n"), fenced(apart)), run("agent", root, privileged, listening("9000"), on("n"), fenced(apart)), engineHost()}, nil},
+		{"data on a network without traffic", []checks.Subject{run("web", publish("80"), on("n"), fenced(apart)), run("db", img("postgres:16"), on("n"), fenced(apart)), engineHost()}, nil},
+		{"a port on a closed network only", []checks.Subject{run("web", publish("80"), root, binds(sock), fenced(closed)), engineHost()}, nil},
+		{"a data store on a closed network only", []checks.Subject{run("db", img("postgres:16"), publish("5432"), fenced(closed)), engineHost()}, nil},
+		{"a port on loopback of a closed network", []checks.Subject{run("web", listening("80"), hostNet), run("db", img("postgres:16"), publish("5432", "127.0.0.1"), fenced(closed)), engineHost()}, nil},
+		{"the metadata from a closed network", []checks.Subject{run("web", publish("80"), fenced(closed)), engineHost(func(h *host.Host) { h.Info.KernelVersion = "6.1.0-18-cloud-aws" })}, nil},
+		{"through a closed network", []checks.Subject{run("web", publish("80"), on("front")), run("api", listening("80"), on("front", "back")), run("agent", root, privileged, listening("9000"), on("back"), fenced(closed)), engineHost()},
+			[]string{"high network: published-port shared-network shared-network privileged → takeover of harbour"}},
 		{"a neighbour that does not listen", []checks.Subject{run("web", publish("80"), on("bridge")), run("agent", root, privileged, on("bridge")), engineHost()}, nil},
 		{"other networks", []checks.Subject{run("web", publish("80"), on("front")), run("agent", root, privileged, listening("9000"), on("back")), engineHost()}, nil},
 		{"two hops", []checks.Subject{run("web", publish("80"), on("front")), run("api", listening("80"), on("front", "back")), run("agent", root, privileged, listening("9000"), on("back")), engineHost()},

@@ -55,13 +55,26 @@ type node struct {
 	spot     Spot
 	scope    string // what names of networks and volumes hold in: "" is the engine, else a file
 	facts    []fact
-	networks []string // ids, within the same file or engine
+	networks []link
 	volumes  []volume
 	store    string // what kind of data store it is, "" if none
 	listens  bool   // says that it takes connections
 	remapped bool   // its root is nobody on the host
 	hardened bool   // denies new privileges
 	files    string // compose files that it came from, separated by commas
+}
+
+// A link is a network that a container is on.
+type link struct {
+	id    string // within the same file or engine
+	apart bool   // its members do not reach each other
+	cut   bool   // it leads nowhere else, and nothing else leads into it
+}
+
+// walled reports whether n is on no network that other machines reach, or that
+// leads to them: the engine publishes nothing of it then.
+func (n *node) walled() bool {
+	return len(n.networks) > 0 && !slices.ContainsFunc(n.networks, func(l link) bool { return !l.cut })
 }
 
 // A volume is storage that other containers may see, too.
@@ -188,7 +201,18 @@ func nodeOf(c *container.Container, spot Spot, scope, prefix string) *node {
 		}
 		n.facts = append(n.facts, f)
 	}
+	for _, name := range c.NetworkNames() {
+		l := link{id: scope + name}
+		if c.Around != nil {
+			fence := c.Around.Networks[name].Fence
+			l.apart, l.cut = fence.Apart, fence.Internal
+		}
+		n.networks = append(n.networks, l)
+	}
 	for _, p := range c.Published() {
+		if n.walled() {
+			break
+		}
 		f := fact{published, "container-port-on-all-interfaces", p.Key, p.HostPort, "HostConfig.PortBindings", p.Key}
 		if f.detail == "" {
 			f.detail = p.Key
@@ -235,7 +259,6 @@ func nodeOf(c *container.Container, spot Spot, scope, prefix string) *node {
 		if name == bridge {
 			add(fact{onBridge, "container-default-bridge", "", bridge, "NetworkSettings.Networks", bridge})
 		}
-		n.networks = append(n.networks, scope+name)
 	}
 	for _, opt := range host.SecurityOpt {
 		n.hardened = n.hardened || strings.HasPrefix(opt, "no-new-privileges") && !strings.HasSuffix(opt, "false")

@@ -32,13 +32,14 @@ var dataStore = &Rule{
 		}
 	},
 	move: func(r *Rule, s *search, a *arrival) {
-		for _, id := range a.node.networks {
-			grounds, open := s.network(a.node, id)
+		for _, l := range a.node.networks {
+			id := l.id
+			grounds, open := s.network(a.node, l)
 			if !open || a.entry == Supplier || !s.once("stores "+id) {
 				continue
 			}
 			for _, n := range s.m.members[id] {
-				if _, still := s.network(n, id); n == a.node || n.store == "" || !still || s.exposed(n) {
+				if _, still := s.network(n, l); n == a.node || n.store == "" || !still || s.exposed(n) {
 					continue
 				}
 				ease := easeStore
@@ -100,7 +101,7 @@ var metadataService = &Rule{
 	elsewhere: true,
 	move: func(r *Rule, s *search, a *arrival) {
 		e := s.m.engine
-		if e == nil || a.node.planned() || a.from != nil || a.entry != Network {
+		if e == nil || a.node.planned() || a.from != nil || a.entry != Network || a.node.walled() {
 			return // only what is published is known to reach beyond its own network
 		}
 		for _, f := range s.all(e.spot, e.facts, inCloud) {

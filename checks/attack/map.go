@@ -110,8 +110,8 @@ func (m *Map) arrange() {
 		return cmp.Or(compareSpots(a.spot, b.spot), cmp.Compare(a.spot.Ref.ID, b.spot.Ref.ID))
 	})
 	for _, n := range m.nodes {
-		for _, id := range n.networks {
-			m.members[id] = append(m.members[id], n)
+		for _, l := range n.networks {
+			m.members[l.id] = append(m.members[l.id], n)
 		}
 		for _, v := range n.volumes {
 			m.sharing[v.id] = append(m.sharing[v.id], n)

@@ -19,13 +19,14 @@ var sharedNetwork = &Rule{
 		if a.entry == Supplier {
 			return
 		}
-		for _, id := range a.node.networks {
-			grounds, open := s.network(a.node, id)
+		for _, l := range a.node.networks {
+			id := l.id
+			grounds, open := s.network(a.node, l)
 			if !open || !s.once("network "+id) {
 				continue
 			}
 			for _, n := range s.m.members[id] {
-				if _, still := s.network(n, id); n == a.node || !still || !n.listens || n.store != "" {
+				if _, still := s.network(n, l); n == a.node || !still || !n.listens || n.store != "" {
 					continue
 				}
 				s.arrive(a, a.entry, n, r.step(easeNeighbour, func() (checks.Message, []Ground) {
@@ -36,10 +37,13 @@ var sharedNetwork = &Rule{
 	},
 }
 
-// network returns what says that n reaches others through the network called
-// id, besides its being there, and whether it does.
-func (s *search) network(n *node, id string) (because []fact, open bool) {
-	if id != n.scope+bridge {
+// network returns what says that n reaches others through the network l,
+// besides its being there, and whether it does.
+func (s *search) network(n *node, l link) (because []fact, open bool) {
+	if l.apart {
+		return nil, false
+	}
+	if l.id != n.scope+bridge {
 		return nil, !s.gone(n.spot.Ref, fact{check: flat})
 	}
 	member, ok := s.fact(n, onBridge)

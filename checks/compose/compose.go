@@ -119,10 +119,10 @@ func Parse(path, name string, source []byte) (_ *File, err error) {
 
 // introduce tells the services what stands beside them.
 func (f *File) introduce(project *types.Project) {
-	internal := map[string]bool{}
+	fences := map[string]container.Fence{}
 	for key, n := range project.Networks {
 		if !bool(n.External) {
-			internal[cmp.Or(n.Name, key)] = n.Internal
+			fences[cmp.Or(n.Name, key)] = container.FenceOf(n.Internal, n.DriverOpts)
 		}
 	}
 	all := make([]container.Neighbour, len(f.Services))
@@ -131,11 +131,11 @@ func (f *File) introduce(project *types.Project) {
 		all[i].Project = f.Path
 		for _, name := range all[i].Networks {
 			if _, declared := project.Networks[name]; !declared && name == "default" {
-				internal[name] = false // compose makes it
+				fences[name] = container.Fence{} // compose makes it
 			}
 		}
 	}
-	neighbours := container.NewNeighbours(all, internal)
+	neighbours := container.NewNeighbours(all, fences)
 	for _, s := range f.Services {
 		s.Around = neighbours.Of(s.Settings.Name)
 	}

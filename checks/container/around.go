@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"plimsoll/checks"
 )
@@ -18,9 +19,21 @@ type Around struct {
 
 // A Network is one that a container is on.
 type Network struct {
-	Internal bool     // has no way out
-	Entries  []string // names of other containers on it that publish ports beyond this machine, sorted
-	Project  int      // other containers of the same compose project on it
+	Fence
+	Entries []string // names of other containers on it that publish ports beyond this machine, sorted
+	Project int      // other containers of the same compose project on it
+}
+
+// A Fence is what a network keeps apart.
+type Fence struct {
+	Internal bool // has no way out, and no way in
+	Apart    bool // its members do not reach each other
+}
+
+// FenceOf reads the settings of a network.
+func FenceOf(internal bool, options map[string]string) Fence {
+	traffic, err := strconv.ParseBool(options["com.docker.network.bridge.enable_icc"])
+	return Fence{Internal: internal, Apart: err == nil && !traffic}
 }
 
 // A Neighbour is a container, as far as others are concerned by it.
@@ -39,15 +52,15 @@ type Neighbours struct {
 	entries  map[string][]string // by network
 	members  map[[2]string]int   // by project and network
 	projects map[string]int
-	internal map[string]bool // by network; nil: not known
+	fences   map[string]Fence // by network; nil: not known
 }
 
 // NewNeighbours takes all containers of an engine, or all services of a
-// project, and which networks have no way out.
-func NewNeighbours(all []Neighbour, internal map[string]bool) *Neighbours {
+// project, and what their networks keep apart.
+func NewNeighbours(all []Neighbour, fences map[string]Fence) *Neighbours {
 	n := &Neighbours{
 		all: map[string]Neighbour{}, writers: map[string][]string{}, entries: map[string][]string{},
-		members: map[[2]string]int{}, projects: map[string]int{}, internal: internal,
+		members: map[[2]string]int{}, projects: map[string]int{}, fences: fences,
 	}
 	for _, one := range all {
 		n.all[one.Name] = one
@@ -72,7 +85,7 @@ const named = 3
 // among all.
 func (n *Neighbours) Of(name string) *Around {
 	one, ok := n.all[name]
-	if !ok || n.internal == nil {
+	if !ok || n.fences == nil {
 		return nil
 	}
 	others := func(names []string) []string {
@@ -86,11 +99,11 @@ func (n *Neighbours) Of(name string) *Around {
 		a.Project = n.projects[one.Project] - 1
 	}
 	for _, network := range one.Networks {
-		internal, known := n.internal[network]
+		fence, known := n.fences[network]
 		if !known {
 			continue // an id, or one that was made just now
 		}
-		seen := Network{Internal: internal, Entries: others(n.entries[network])}
+		seen := Network{Fence: fence, Entries: others(n.entries[network])}
 		if one.Project != "" {
 			seen.Project = n.members[[2]string{one.Project, network}] - 1
 		}
@@ -185,7 +198,7 @@ var networkFlat = beside(checks.Check{
 		return
 	}
 	for name, network := range around.Networks {
-		if network.Project < around.Project || len(network.Entries) == 0 {
+		if network.Project < around.Project || len(network.Entries) == 0 || network.Apart {
 			return
 		}
 		f := c.onNetwork(name, fmt.Sprintf("all %d of the project", around.Project+1),

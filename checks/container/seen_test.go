@@ -132,27 +132,31 @@ var besideCases = []testCase{
 	{"database that can call out", func(c *Container) { database(c); c.Around = &Around{Networks: map[string]Network{"shop": {}}} }, []string{"container-egress-open"}},
 	{"database that cannot", func(c *Container) {
 		database(c)
-		c.Around = &Around{Networks: map[string]Network{"shop": {Internal: true}}}
+		c.Around = &Around{Networks: map[string]Network{"shop": {Fence: Fence{Internal: true}}}}
 	}, nil},
 	{"program that can", func(c *Container) { c.Around = &Around{Networks: map[string]Network{"shop": {}}} }, nil},
+	{"flat, but without traffic", func(c *Container) {
+		database(c)
+		c.Around = &Around{Project: 2, Networks: map[string]Network{"shop": {Fence: Fence{Internal: true, Apart: true}, Project: 2, Entries: []string{"web"}}}}
+	}, nil},
 	{"flat", func(c *Container) {
 		database(c)
-		c.Around = &Around{Project: 2, Networks: map[string]Network{"shop": {Internal: true, Project: 2, Entries: []string{"web"}}}}
+		c.Around = &Around{Project: 2, Networks: map[string]Network{"shop": {Fence: Fence{Internal: true}, Project: 2, Entries: []string{"web"}}}}
 	}, []string{"container-network-flat"}},
 	{"flat, but small", func(c *Container) {
 		database(c)
-		c.Around = &Around{Project: 1, Networks: map[string]Network{"shop": {Internal: true, Project: 1, Entries: []string{"web"}}}}
+		c.Around = &Around{Project: 1, Networks: map[string]Network{"shop": {Fence: Fence{Internal: true}, Project: 1, Entries: []string{"web"}}}}
 	}, nil},
 	{"divided", func(c *Container) {
 		database(c)
-		c.Around = &Around{Project: 2, Networks: map[string]Network{"shop": {Internal: true, Project: 1, Entries: []string{"web"}}}}
+		c.Around = &Around{Project: 2, Networks: map[string]Network{"shop": {Fence: Fence{Internal: true}, Project: 1, Entries: []string{"web"}}}}
 	}, nil},
 	{"flat without an entry", func(c *Container) {
 		database(c)
-		c.Around = &Around{Project: 2, Networks: map[string]Network{"shop": {Internal: true, Project: 2}}}
+		c.Around = &Around{Project: 2, Networks: map[string]Network{"shop": {Fence: Fence{Internal: true}, Project: 2}}}
 	}, nil},
 	{"two zones", func(c *Container) {
-		c.Around = &Around{Networks: map[string]Network{"shop": {}, "back": {Internal: true}}}
+		c.Around = &Around{Networks: map[string]Network{"shop": {}, "back": {Fence: Fence{Internal: true}}}}
 	}, []string{"container-bridges-zones"}},
 	{"two open ones", func(c *Container) { c.Around = &Around{Networks: map[string]Network{"shop": {}, "front": {}}} }, nil},
 }
@@ -214,7 +218,7 @@ func TestNeighbours(t *testing.T) {
 		{Name: "web", Project: "p", Networks: []string{"front", "back"}, Entry: true, Writes: []string{"data"}},
 		{Name: "db", Project: "p", Networks: []string{"back"}, Writes: []string{"data", "own"}},
 		{Name: "other", Networks: []string{"front", "id"}},
-	}, map[string]bool{"front": false, "back": true})
+	}, map[string]Fence{"front": {}, "back": {Internal: true}})
 	db := n.Of("db")
 	if db.Project != 1 || len(db.Writers) != 1 || db.Writers["data"][0] != "web" {
 		t.Errorf("%+v", db)

@@ -29,7 +29,7 @@ func (w *world) neighbours() {
 		}
 	}
 	w.compose()
-	found := container.NewNeighbours(all, closed(networks))
+	found := container.NewNeighbours(all, fences(networks))
 	for _, item := range w.items {
 		c, ok := item.Subject.(*container.Container)
 		if !ok {
@@ -81,14 +81,14 @@ func running(f *compose.File, all []*container.Container) []*container.Container
 // sameSettings reports whether two snapshots are of one inspection.
 func sameSettings(a, b *container.Container) bool { return a.Inspect == b.Inspect }
 
-// closed says which networks have no way out; nil when none are known.
-func closed(networks []network.Network) map[string]bool {
+// fences says what networks keep apart; nil when none are known.
+func fences(networks []network.Network) map[string]container.Fence {
 	if networks == nil {
 		return nil
 	}
-	internal := map[string]bool{}
+	all := map[string]container.Fence{}
 	for _, n := range networks {
-		internal[n.Name] = n.Internal
+		all[n.Name] = container.FenceOf(n.Internal, n.Options)
 	}
-	return internal
+	return all
 }

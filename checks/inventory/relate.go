@@ -29,7 +29,7 @@ func (g *gathering) relate(ctx context.Context) error {
 		networks, networksErr := g.r.lists.networks()
 		err = errors.Join(err, networksErr)
 		if err == nil {
-			neighbours = container.NewNeighbours(beside(containers, all), closed(networks))
+			neighbours = container.NewNeighbours(beside(containers, all), fences(networks))
 		}
 	}
 	for _, item := range g.items {
