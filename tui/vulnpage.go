@@ -203,8 +203,12 @@ func (d *vulnerabilityPage) drawSummary(p *printer, known *vulnerability.Result,
 		p.lines = append(p.lines, l.end())
 		return
 	}
-	l.add(t.dim, p.T("of %d packages", known.Packages))
-	p.lines = append(p.lines, l.end())
+	if known.Packages > 0 {
+		l.add(t.dim, p.T("of %d packages", known.Packages))
+		p.lines = append(p.lines, l.end())
+	} else if len(known.NoData) == 0 {
+		p.text("", p.T("No list of packages was found in this image, and no program that names its libraries: there is nothing to look up."))
+	}
 	var sources []string
 	for _, s := range known.Sources {
 		sources = append(sources, s.Name+" "+s.Published.Local().Format(time.DateOnly))
