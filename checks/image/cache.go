@@ -57,7 +57,7 @@ func leavesCache(all [][]string) bool {
 		})
 	}
 	switch {
-	case runsAny(all, aptTools, []string{"update"}) && runsAny(all, aptTools, []string{"install"}):
+	case runsAny(all, aptTools, []string{"update"}):
 		return !removes("/var/lib/apt")
 	case runsAny(all, []string{"apk"}, []string{"add"}):
 		return !runsAny(all, []string{"apk"}, []string{"--no-cache"}) && !removes("/var/cache/apk")

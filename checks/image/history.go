@@ -30,7 +30,8 @@ var historyAdd = historyRule(checks.Check{
 	Chapter:  checks.ScanningAndSigning,
 	Refs:     []string{"CIS 4.9 (v1.6.0)", "dockle CIS-DI-0009"},
 }, func(s step) bool {
-	return s.instruction == "ADD" && s.number > 1 && !strings.HasSuffix(s.text, " in /") && !unpacks(s.text)
+	// What comes first is the root file system of a distribution.
+	return s.instruction == "ADD" && !s.first && !unpacks(s.text)
 }, func(name string) checks.Message {
 	return checks.Msg("%s was built with ADD where COPY does, and ADD also unpacks and downloads", name)
 })

@@ -124,17 +124,21 @@ var cases = []struct {
 	}, nil},
 
 	{"ADD", func(i *Image) { steps(i, "/bin/sh -c #(nop) ADD file:0 in / ", "ADD shop.jar /opt/"+buildkit) }, []string{"image-history-add"}},
+	{"ADD to the root", func(i *Image) {
+		steps(i, "/bin/sh -c #(nop)  ARG RELEASE", "/bin/sh -c #(nop) ADD file:0 in / ", "RUN /bin/sh -c true"+buildkit, "/bin/sh -c #(nop) ADD file:1 in / ")
+	}, []string{"image-history-add"}},
 	{"ADD that COPY cannot do", func(i *Image) {
 		steps(i, "ADD rootfs.tar.xz /"+buildkit, "ADD tools.tgz /opt/"+buildkit, "ADD https://example.com/x /x"+buildkit, "ADD git@git.example:x.git /x"+buildkit, "COPY a /b"+buildkit)
 	}, nil},
-	{"index alone", func(i *Image) { steps(i, "RUN /bin/sh -c apt-get -qq update"+buildkit) }, []string{"image-history-update-alone"}},
+	{"index alone", func(i *Image) { steps(i, "RUN /bin/sh -c apt-get -qq update"+buildkit) }, []string{"image-history-cache-left", "image-history-update-alone"}},
 	{"index alone, legacy, sudo", func(i *Image) { steps(i, "/bin/sh -c sudo -u root apk update") }, []string{"image-history-sudo", "image-history-update-alone"}},
 	{"index with installation", func(i *Image) {
 		steps(i, "RUN /bin/sh -c apt-get update && apt-get install -y curl && rm -rf /var/lib/apt/lists/*"+buildkit, "RUN /bin/sh -c zypper refresh; zypper -n in curl"+buildkit)
 	}, nil},
 	{"word in a string", func(i *Image) { steps(i, "RUN /bin/sh -c echo 'sudo apt-get update; apt-get dist-upgrade'"+buildkit) }, nil},
-	{"upgrade", func(i *Image) { steps(i, "RUN /bin/sh -c apt-get update && apt-get -y dist-upgrade"+buildkit) }, []string{"image-history-distro-upgrade"}},
-	{"security updates", func(i *Image) { steps(i, "RUN /bin/sh -c apt-get update && apt-get -y upgrade"+buildkit) }, nil},
+	{"upgrade", func(i *Image) { steps(i, "RUN /bin/sh -c apt-get update && apt-get -y dist-upgrade"+buildkit) }, []string{"image-history-cache-left", "image-history-distro-upgrade"}},
+	{"security updates", func(i *Image) { steps(i, "RUN /bin/sh -c apt-get update && apt-get -y upgrade && rm -rf /var/lib/apt/lists/*"+buildkit) }, nil},
+	{"security updates, lists left", func(i *Image) { steps(i, "RUN /bin/sh -c apt-get update && apt-get -y upgrade"+buildkit) }, []string{"image-history-cache-left"}},
 	{"lists left", func(i *Image) { steps(i, "RUN /bin/sh -c apt-get update && apt-get install -y curl"+buildkit) }, []string{"image-history-cache-left"}},
 	{"apk cache left", func(i *Image) { steps(i, "RUN /bin/sh -c apk add curl"+buildkit) }, []string{"image-history-cache-left"}},
 	{"dnf cache left", func(i *Image) { steps(i, "RUN /bin/sh -c dnf install -y curl"+buildkit) }, []string{"image-history-cache-left"}},

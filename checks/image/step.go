@@ -15,13 +15,21 @@ type step struct {
 	instruction string // "RUN", "ADD", …; "" when nobody can tell
 	text        string // what follows it: of RUN the command alone
 	all         string // everything, as it was recorded
+	first       bool   // no step before it put anything into the file system
 }
 
 // steps returns the history, the oldest first.
 func (i *Image) steps() []step {
 	out := make([]step, 0, len(i.History))
+	first := true
 	for n, h := range slices.Backward(i.History) {
-		out = append(out, parseStep(len(i.History)-n, h.CreatedBy))
+		s := parseStep(len(i.History)-n, h.CreatedBy)
+		s.first = first
+		switch s.instruction {
+		case "RUN", "COPY", "ADD", "":
+			first = false
+		}
+		out = append(out, s)
 	}
 	return out
 }
