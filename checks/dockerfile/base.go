@@ -26,6 +26,17 @@ var baseImageUntagged = check(checks.Check{
 		f.addBaseEvidence(&finding, s)
 		report(finding)
 	})
+	for _, s := range f.Stages {
+		image, unset := f.defaultImage(s)
+		r := parseReference(image)
+		if !s.External() || s.Certain || !s.variable() || r.tag != "" || r.digest != "" || image == "scratch" || !validImage(image) ||
+			len(f.undeclaredIn(s)) > 0 || slices.ContainsFunc(unset, predefined) {
+			continue
+		}
+		finding := f.finding(s.From, s.label(), checks.Msg("base image %s has no tag unless the build sets %s", s.Base.Text, strings.Join(unset, ", ")))
+		finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "ARG " + strings.Join(unset, " "), Detail: "has no default, so the image is " + image})
+		report(finding)
+	}
 })
 
 var baseImageLatestTag = check(checks.Check{

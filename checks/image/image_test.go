@@ -137,7 +137,9 @@ var cases = []struct {
 	}, nil},
 	{"word in a string", func(i *Image) { steps(i, "RUN /bin/sh -c echo 'sudo apt-get update; apt-get dist-upgrade'"+buildkit) }, nil},
 	{"upgrade", func(i *Image) { steps(i, "RUN /bin/sh -c apt-get update && apt-get -y dist-upgrade"+buildkit) }, []string{"image-history-cache-left", "image-history-distro-upgrade"}},
-	{"security updates", func(i *Image) { steps(i, "RUN /bin/sh -c apt-get update && apt-get -y upgrade && rm -rf /var/lib/apt/lists/*"+buildkit) }, nil},
+	{"security updates", func(i *Image) {
+		steps(i, "RUN /bin/sh -c apt-get update && apt-get -y upgrade && rm -rf /var/lib/apt/lists/*"+buildkit)
+	}, nil},
 	{"security updates, lists left", func(i *Image) { steps(i, "RUN /bin/sh -c apt-get update && apt-get -y upgrade"+buildkit) }, []string{"image-history-cache-left"}},
 	{"lists left", func(i *Image) { steps(i, "RUN /bin/sh -c apt-get update && apt-get install -y curl"+buildkit) }, []string{"image-history-cache-left"}},
 	{"apk cache left", func(i *Image) { steps(i, "RUN /bin/sh -c apk add curl"+buildkit) }, []string{"image-history-cache-left"}},
