@@ -37,12 +37,12 @@ func pinnings() []pinning {
 		{
 			id: "yum-version-unpinned", title: "yum packages without a version", severity: checks.Info,
 			refs: []string{"hadolint DL3033"}, tools: []string{"yum"},
-			installs: func(k *call) bool { return k.is("install") }, unpinned: rpmUnpinned,
+			installs: rpmInstalls, unpinned: rpmUnpinned,
 		},
 		{
 			id: "dnf-version-unpinned", title: "dnf packages without a version", severity: checks.Info,
 			refs: []string{"hadolint DL3041"}, tools: []string{"dnf", "microdnf", "tdnf"},
-			installs: func(k *call) bool { return k.is("install") }, unpinned: rpmUnpinned,
+			installs: rpmInstalls, unpinned: rpmUnpinned,
 		},
 		{
 			id: "zypper-version-unpinned", title: "zypper packages without a version", severity: checks.Info,
@@ -139,8 +139,8 @@ func (p *pinning) loose(f *File, in *Instruction, k *call) []shellWord {
 	}
 	var out []shellWord
 	for _, w := range k.operands {
-		if k.tool == "yarn" && k.is("global") && w.text == "add" {
-			continue
+		if k.tool == "yarn" && k.is("global") && w.text == "add" || k.is("module") && w.text == "install" {
+			continue // a verb of two words
 		}
 		if !w.literal || w.text == "" || strings.ContainsAny(w.text, "*{$") || strings.Contains(w.text, "://") && !strings.HasPrefix(w.text, "git") {
 			continue
@@ -188,6 +188,12 @@ func (f *File) copiesBefore(in *Instruction, names ...string) bool {
 		}
 	}
 	return false
+}
+
+// rpmInstalls reports whether k installs packages, or modules of them, whose
+// version is that of their stream: name:stream.
+func rpmInstalls(k *call) bool {
+	return k.is("install") || k.is("module") && len(k.operands) > 0 && k.operands[0].text == "install"
 }
 
 // rpmUnpinned reports whether p is a name without -version or -version-release.
