@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
@@ -68,4 +69,25 @@ func (f *File) frontend() (image string, start, line int, ok bool) {
 		return "", 0, 0, false
 	}
 	return image, start + i, line, true
+}
+
+// mountsVariables reports whether the file asks for a frontend that can mount a
+// secret as a variable: docker/dockerfile does from 1.10 on. What an engine has
+// built in may be older, and a digest alone does not tell.
+func (f *File) mountsVariables() bool {
+	image, _, _, ok := f.frontend()
+	r := parseReference(image)
+	if !ok || r.mirrored() != "docker/dockerfile" {
+		return false
+	}
+	version := strings.TrimSuffix(r.tag, "-labs")
+	switch version {
+	case "", "1", "latest", "labs":
+		return r.digest == ""
+	}
+	major, minor, _ := strings.Cut(version, ".")
+	minor, _, _ = strings.Cut(minor, ".")
+	first, err := strconv.Atoi(major)
+	second, err2 := strconv.Atoi(minor)
+	return err == nil && err2 == nil && (first > 1 || first == 1 && second >= 10)
 }

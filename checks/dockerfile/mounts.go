@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -44,6 +45,11 @@ func (in *Instruction) mounts() []mount {
 		out = append(out, m)
 	}
 	return out
+}
+
+// mountsOf returns the mounts of in that name the id.
+func (in *Instruction) mountsOf(id string) []mount {
+	return slices.DeleteFunc(in.mounts(), func(m mount) bool { return m.id != id })
 }
 
 // mountsKind reports whether in has a mount of the kind.

@@ -224,10 +224,19 @@ func (f *File) hideEdits(group []hidden) ([]checks.Edit, bool) {
 	return edits, true
 }
 
-// giveSecret mounts the secret of h into the step in and reads it there.
+// giveSecret mounts the secret of h into the step in, as the variable that the
+// step reads where the frontend can, else as a file that is read there.
 func (f *File) giveSecret(in *Instruction, h hidden) ([]checks.Edit, bool) {
 	if in.Stage.windows || !in.posix {
 		return nil, false
+	}
+	if f.mountsVariables() && !in.open && in.Args.String != "" && len(in.mountsOf(h.id)) == 0 {
+		flag := "--mount=type=secret,id=" + h.id + ",env=" + h.name
+		if h.value != "" {
+			flag += ",required=true"
+		}
+		at := in.Args.Offset(0)
+		return []checks.Edit{{Start: at, End: at, New: flag + " ", Reason: checks.Msg("set for this step only, and stored nowhere")}}, true
 	}
 	export, ok := f.prependEdit(in, "export "+h.name+`="$(cat /run/secrets/`+h.id+`)"`, checks.Msg("read by this step only, and stored nowhere"))
 	if !ok {
@@ -239,10 +248,8 @@ func (f *File) giveSecret(in *Instruction, h hidden) ([]checks.Edit, bool) {
 // mountSecret returns the edit that mounts the build secret id into the step
 // in, unless it is mounted there already.
 func (f *File) mountSecret(in *Instruction, id, target string, required bool) []checks.Edit {
-	for _, m := range in.Flag("mount") {
-		if slices.Contains(strings.Split(m, ","), "id="+id) {
-			return nil
-		}
+	if len(in.mountsOf(id)) > 0 {
+		return nil
 	}
 	flag := "--mount=type=secret,id=" + id
 	if target != "" {

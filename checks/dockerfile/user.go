@@ -36,6 +36,7 @@ var finalUserRoot = check(checks.Check{
 		finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "image " + s.Root().Image, Detail: "/etc/passwd gives " + u.name + " the uid 0"})
 	}
 	f.offerUser(&finding, s, u)
+	f.offerAccount(&finding, s, u)
 	report(finding)
 })
 
@@ -89,6 +90,7 @@ var userMissing = check(checks.Check{
 		finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "start-up", Detail: "nothing but the shell of the base image: what runs is decided by who starts the container or builds on the image"})
 	}
 	f.offerUser(&finding, s, u)
+	f.offerAccount(&finding, s, u)
 	report(finding)
 })
 
