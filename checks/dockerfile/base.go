@@ -105,19 +105,33 @@ var baseImageNotMinimal = check(checks.Check{
 		}
 		finding := f.finding(s.From, s.label(), checks.Msg("base image %s is the full variant, %s has less in it that can be attacked", s.Image, r.name+":"+variants[0]))
 		if r.digest == "" && r.tag != "" && r.tag != "latest" && !s.variable() && !f.moves(s, r) {
+			isAlpine := func(tag string) bool { return strings.Contains(tag, "alpine") }
+			caution := checks.Msg("packages that only the full image has must now be installed: rebuild and test")
+			var packages []checks.Edit
+			if slices.ContainsFunc(variants, isAlpine) {
+				var left []string
+				if packages, left = f.toAlpine(s); len(left) > 0 {
+					caution = checks.Msg("packages that only the full image has must now be installed: rebuild and test; what has to be translated by hand for Alpine: %s", strings.Join(left, ", "))
+				}
+			}
 			finding.Fixes = []checks.Fix{{
 				ID: "smaller-variant", Title: checks.Msg("use a smaller variant"),
-				Caution: checks.Msg("packages that only the full image has must now be installed: rebuild and test"),
+				Caution: caution, Brings: []string{"apk-version-unpinned", "package-cache-mount-missing"},
 				Choices: []checks.Choice{{
 					Key: s.choice("variant"), Label: checks.Msg("tag of the base image"),
 					Default: variants[0], Options: variants,
 					Why: checks.Msg("same version and same distribution, without compilers and tools"),
 				}},
 				Edit: func(v checks.Values) ([]checks.Edit, error) {
-					return []checks.Edit{{
-						Start: s.Base.Start, End: s.Base.End, New: r.name + ":" + v[s.choice("variant")],
+					tag := v[s.choice("variant")]
+					edits := []checks.Edit{{
+						Start: s.Base.Start, End: s.Base.End, New: r.name + ":" + tag,
 						Reason: checks.Msg("same version, without compilers and tools"),
-					}}, nil
+					}}
+					if isAlpine(tag) {
+						edits = append(edits, packages...)
+					}
+					return edits, nil
 				},
 			}}
 		}
