@@ -21,6 +21,7 @@ import (
 	"plimsoll/checks/host"
 	"plimsoll/checks/image"
 	"plimsoll/checks/image/layers"
+	"plimsoll/checks/registry"
 	"plimsoll/checks/scanner"
 	"plimsoll/checks/suppress"
 	"plimsoll/checks/vulnerability"
@@ -42,6 +43,9 @@ type Options struct {
 
 	Advisories *vulnerability.Store // nil: nothing is looked up
 
+	Registry *registry.Client // nil: no registry is asked by us
+	Ask      registry.Mode    // about which images; also says whether the engine may ask
+
 	Scanners []scanner.Name // of others, that look at what is read as well
 	Scans    scanner.Cache  // of what they said
 }
@@ -54,7 +58,7 @@ type Inventory struct {
 	inbox   chan func(*world)
 	target  atomic.Pointer[engine.Target] // nil without an engine
 	client  atomic.Pointer[client.Client] // of the session, nil before the first
-	asked   registry
+	asked   registries
 	follow  follower
 
 	engineAgain, filesAgain chan struct{} // asks a source to list everything again
@@ -85,6 +89,7 @@ type world struct {
 	users    map[identity]string        // image of each container, by id
 	builders bool                       // Dockerfiles or compose files changed since images were told
 	scans    scans
+	inquiry  inquiry
 
 	engineListed, filesListed bool // everything of this source has been listed once
 	engine                    engine.Info
@@ -100,7 +105,7 @@ const readers = 4
 // updates: lists first, details as they are read. It may be called once.
 func (v *Inventory) Watch(ctx context.Context) <-chan Update {
 	updates := make(chan Update)
-	w := &world{v: v, out: newOutbox(), items: map[identity]Item{}, reading: map[identity]bool{}, images: &images{}, attached: map[identity]host.Attached{}, users: map[identity]string{}, scans: newScans()}
+	w := &world{v: v, out: newOutbox(), items: map[identity]Item{}, reading: map[identity]bool{}, images: &images{}, attached: map[identity]host.Attached{}, users: map[identity]string{}, scans: newScans(), inquiry: newInquiry()}
 	w.looks.at = map[identity]time.Time{}
 	w.out.engine = EngineState{Phase: Absent, Demo: v.options.Demo, Err: v.options.Absent}
 	w.out.pending = true
@@ -158,6 +163,7 @@ func (w *world) run(ctx context.Context, updates chan<- Update) {
 		case f := <-w.v.inbox:
 			f(w)
 			w.look(ctx)
+			w.ask(ctx)
 		case <-w.due:
 			w.due = nil
 			w.read(ctx, slots)
@@ -303,7 +309,7 @@ func (v *Inventory) reader(ctx context.Context, x *images, c *client.Client) rea
 		}
 		return factsOf(info)
 	}
-	r := reader{client: c, lists: l, facts: sync.OnceValue(facts), images: x, registry: &v.asked, project: projectRules(v.policy.Load()), keys: keyRecord{v.options.Keys}}
+	r := reader{client: c, lists: l, facts: sync.OnceValue(facts), images: x, registry: &v.asked, direct: v.options.Registry, ask: v.options.Ask, project: projectRules(v.policy.Load()), keys: keyRecord{v.options.Keys}}
 	if !v.options.Demo {
 		if r.site = v.options.Site; r.site.Root == nil {
 			r.site = here()

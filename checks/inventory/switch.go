@@ -89,7 +89,7 @@ func (w *world) leave(x *images) {
 	w.images = x
 	w.looks.at = map[identity]time.Time{}
 	w.engine, w.stale = engine.Info{}, 0
-	w.attached, w.users, w.scans = map[identity]host.Attached{}, map[identity]string{}, newScans()
+	w.attached, w.users, w.scans, w.inquiry = map[identity]host.Attached{}, map[identity]string{}, newScans(), newInquiry()
 	for key, item := range w.items {
 		delete(w.reading, key)
 		if fromEngine(key.kind) {

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -22,20 +23,28 @@ type guard struct {
 	host string // of the registry, with port
 	next http.RoundTripper
 
-	mu    sync.Mutex
-	until time.Time // before which the registry wants no requests
+	mu     sync.Mutex
+	until  time.Time // before which the registry wants no requests
+	failed int       // requests in a row that did not arrive
+	err    error     // of the last of them
+	again  time.Time // when the next is worth trying
 }
 
 // Bounds of waiting for a registry.
 const (
 	defaultPause = time.Minute // when a registry does not say how long
 	longestPause = 6 * time.Hour
+	mostFailures = 2 // in a row, before nothing is sent for a while
+	unreachable  = 5 * time.Minute
 )
 
 // RoundTrip implements [http.RoundTripper].
 func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	if wait := g.pause(); wait > 0 {
 		return nil, limited(g.host, wait)
+	}
+	if err := g.lost(); err != nil {
+		return nil, err
 	}
 	if !g.trusts(r.URL) {
 		if r.Body != nil && r.Body != http.NoBody {
@@ -47,6 +56,9 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	response, err := g.next.RoundTrip(r)
+	if r.URL.Host == g.host && r.Context().Err() != context.Canceled {
+		g.arrived(err)
+	}
 	if err == nil && r.URL.Host == g.host {
 		g.heed(response)
 	}
@@ -76,6 +88,28 @@ func (g *guard) trusts(u *url.URL) bool {
 	}
 	theirs, err := publicsuffix.EffectiveTLDPlusOne(u.Hostname())
 	return err == nil && strings.EqualFold(mine, theirs)
+}
+
+// lost returns why nothing is sent: the registry could not be reached again and
+// again. On a machine without a network that spares waiting for every image.
+func (g *guard) lost() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.failed >= mostFailures && time.Now().Before(g.again) {
+		return g.err
+	}
+	return nil
+}
+
+func (g *guard) arrived(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.err = err; err == nil {
+		g.failed = 0
+		return
+	}
+	g.failed++
+	g.again = time.Now().Add(unreachable)
 }
 
 func (g *guard) pause() time.Duration {

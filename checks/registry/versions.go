@@ -84,6 +84,12 @@ func (v version) compare(other version) int {
 	return cmp.Or(slices.Compare(v.numbers, other.numbers), slices.Compare(v.minor, other.minor))
 }
 
+// IsVersion reports whether tag says which version it is.
+func IsVersion(tag string) bool {
+	_, ok := parseVersion(tag)
+	return ok
+}
+
 // Newer returns the tags among all that are later versions in the same form as
 // tag: the last one of its own major version, and the last one of all, where
 // there are any; nothing for a tag that is no version. A tag of one number, like

@@ -36,6 +36,7 @@ the docker command would use.`),
 	f.StringVar(&a.lang, "lang", "", a.T("`language`: en or de (default: the configuration, then LANG)"))
 	f.BoolVar(&a.demo, "demo", false, a.T("use a made-up engine and project; nothing outside a temporary folder is written"))
 	f.BoolVar(&a.readOnly, "read-only", false, a.T("show, never change"))
+	f.BoolVar(&a.offline, "offline", false, a.T("ask no registry, here or through the engine"))
 	f.BoolVar(&a.noConfig, "no-config", false, a.T("ignore .plimsoll.yaml and the user's configuration"))
 	c.MarkFlagsMutuallyExclusive("host", "context")
 	c.AddCommand(a.checkCommand(), a.fixCommand(), a.ignoreCommand(), a.explainCommand(), a.undoCommand(), a.databaseCommand(), a.versionCommand())

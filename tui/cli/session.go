@@ -16,6 +16,7 @@ import (
 	"plimsoll/checks/engine"
 	"plimsoll/checks/image/layers"
 	"plimsoll/checks/inventory"
+	"plimsoll/checks/registry"
 	"plimsoll/checks/scanner"
 	"plimsoll/checks/vulnerability"
 	"plimsoll/fixes/container"
@@ -76,6 +77,15 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 		return nil, err
 	}
 	o := inventory.Options{Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo, Layers: mode, Cache: layers.UserCache(), Scans: scanner.UserCache()}
+	if o.Ask, err = registry.ParseMode(a.config.Ask); err != nil {
+		return nil, err
+	}
+	if a.offline {
+		o.Ask = registry.Off
+	}
+	if o.Ask != registry.Off && !a.demo {
+		o.Registry = registry.New(registry.UserKeychain(), registry.UserCache())
+	}
 	if o.Scanners, err = scanner.Parse(a.config.Scanners); err != nil {
 		return nil, err
 	}
