@@ -22,6 +22,7 @@ import (
 	"plimsoll/checks/image"
 	"plimsoll/checks/image/layers"
 	"plimsoll/checks/registry"
+	"plimsoll/checks/runtime"
 	"plimsoll/checks/scanner"
 	"plimsoll/checks/suppress"
 	"plimsoll/checks/vulnerability"
@@ -48,6 +49,10 @@ type Options struct {
 
 	Scanners []scanner.Name // of others, that look at what is read as well
 	Scans    scanner.Cache  // of what they said
+
+	// Saw is told what was seen of running containers, by goroutines of its
+	// own; nil: nobody wants to know.
+	Saw func(*container.Container)
 }
 
 // An Inventory knows everything there is to check. Its methods may be called
@@ -94,7 +99,8 @@ type world struct {
 	engineListed, filesListed bool // everything of this source has been listed once
 	engine                    engine.Info
 
-	looks looks
+	looks  looks
+	alerts map[string][]runtime.Alert // by container id, the oldest first
 }
 
 // readers is how many subjects are read at once: more gains nothing on a real
@@ -106,7 +112,7 @@ const readers = 4
 func (v *Inventory) Watch(ctx context.Context) <-chan Update {
 	updates := make(chan Update)
 	w := &world{v: v, out: newOutbox(), items: map[identity]Item{}, reading: map[identity]bool{}, images: &images{}, attached: map[identity]host.Attached{}, users: map[identity]string{}, scans: newScans(), inquiry: newInquiry()}
-	w.looks.at = map[identity]time.Time{}
+	w.looks.at, w.alerts = map[identity]time.Time{}, map[string][]runtime.Alert{}
 	w.out.engine = EngineState{Phase: Absent, Demo: v.options.Demo, Err: v.options.Absent}
 	w.out.pending = true
 	v.follow.ctx = ctx
@@ -335,6 +341,7 @@ func (w *world) remove(ref checks.Ref) {
 	if _, busy := w.reading[identify(ref)]; busy {
 		w.reading[identify(ref)] = true // what is being read is already history
 	}
+	delete(w.alerts, ref.ID)
 	if _, known := w.items[identify(ref)]; known {
 		delete(w.items, identify(ref))
 		w.out.remove(ref)

@@ -231,6 +231,9 @@ func (w *world) look(ctx context.Context) {
 	go w.v.guard(ctx, func() {
 		seen := r.look(asking, next)
 		w.v.post(ctx, func(w *world) { w.looked(seen) })
+		if saw := w.v.options.Saw; saw != nil {
+			saw(seen)
+		}
 	})
 }
 
@@ -248,10 +251,10 @@ func (w *world) looked(seen *container.Container) {
 	if !ok {
 		return
 	}
-	around := now.Around
+	around, alerts := now.Around, now.Alerts
 	item.Subject = inherit(now, seen)
 	if c := item.Subject.(*container.Container); c != now {
-		c.Around = around
+		c.Around, c.Alerts = around, alerts
 	} else {
 		delete(w.looks.at, key) // it was started anew meanwhile
 	}
@@ -265,15 +268,15 @@ func (w *world) renewed(item Item) Item {
 		return item
 	}
 	key := identify(item.Ref)
-	before, ok := w.items[key].Subject.(*container.Container)
-	if !ok {
-		return item
+	with := c
+	if before, ok := w.items[key].Subject.(*container.Container); ok {
+		if with = inherit(c, before); with == c {
+			delete(w.looks.at, key)
+		}
 	}
-	if with := inherit(c, before); with != c {
+	if with = w.alerted(with); with != c {
 		item.Subject = with
 		item.Report = w.v.judge(with)
-	} else {
-		delete(w.looks.at, key)
 	}
 	return item
 }

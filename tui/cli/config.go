@@ -42,6 +42,8 @@ type Config struct {
 	Ask        string                  `yaml:"ask-registries"` // about which images: off, used or all
 	CoolDown   int                     `yaml:"cool-down"`      // days for which an update has to have been out
 	Scanners   []string                `yaml:"scanners"`       // of others, that look at the same images: trivy, grype, scout
+
+	Runtime runtimeConfig `yaml:"runtime"` // what containers may do
 }
 
 // readConfig merges the user's configuration with the project's, which is
@@ -55,10 +57,13 @@ func readConfig(dir string, suite []*checks.Check) (Config, error) {
 		}
 	}
 	if path := projectConfig(dir); path != "" {
-		readOnly := c.ReadOnly
+		readOnly, feeds := c.ReadOnly, c.Runtime.Falco
 		var err error
 		if c, err = decodeConfig(path, c, suite); err != nil {
 			return c, err
+		}
+		if c.Runtime.Falco != feeds { // a project does not decide what is read on the machine of whoever looks at it
+			return c, fmt.Errorf("%s: runtime.falco belongs into the configuration of the user", path)
 		}
 		c.ReadOnly = c.ReadOnly || readOnly
 	}
@@ -121,6 +126,9 @@ func parseConfig(data []byte, path string, c Config, suite []*checks.Check) (Con
 		if _, err := checks.ParseProfile(string(c.Profile)); err != nil {
 			return c, fmt.Errorf("%s: %w", path, err)
 		}
+	}
+	if err := c.Runtime.validate(); err != nil {
+		return c, fmt.Errorf("%s: %w", path, err)
 	}
 	if _, err := layers.ParseMode(c.Layers); err != nil {
 		return c, fmt.Errorf("%s: %w", path, err)

@@ -35,6 +35,7 @@ type session struct {
 	demo       string               // folder of the demo's files, "" without it
 	root       string               // absolute; what the screen is of, "" without files
 	state      string               // folder of the ledger and the history
+	lookout    *lookout             // watches for the screen
 	closers    []func() error
 }
 
@@ -47,6 +48,7 @@ type tools struct {
 }
 
 func (s *session) end() {
+	s.lookout.close()
 	if s.tools.close != nil {
 		_ = s.tools.close()
 	}
@@ -68,6 +70,7 @@ func (s *session) subjects(args []string) []string {
 // inventory says so where it matters.
 func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 	s := &session{}
+	s.lookout = &lookout{a: a, s: s}
 	policy, err := a.policy()
 	if err != nil {
 		return nil, err
@@ -76,7 +79,7 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := inventory.Options{Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo, Layers: mode, Cache: layers.UserCache(), Scans: scanner.UserCache()}
+	o := inventory.Options{Saw: s.lookout.saw, Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo, Layers: mode, Cache: layers.UserCache(), Scans: scanner.UserCache()}
 	if o.Ask, err = registry.ParseMode(a.config.Ask); err != nil {
 		return nil, err
 	}
