@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-
 	"plimsoll/checks"
 	"plimsoll/checks/dockertest"
 	"plimsoll/checks/engine"
