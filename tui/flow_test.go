@@ -281,6 +281,7 @@ func TestLedger(t *testing.T) {
 	}
 }
 
+//scenario:14
 func TestInterruptedIsOfferedFirst(t *testing.T) {
 	f := &fakeFixer{interrupted: changes()[:1]}
 	now := noon

@@ -147,6 +147,8 @@ func TestTicksOnlyWhileSomethingMoves(t *testing.T) {
 }
 
 // TestHostileNames lets everything from outside try to leave its place.
+//
+//scenario:65,75
 func TestHostileNames(t *testing.T) {
 	evil := "a\x1b[2J\x1b]52;c;ZXZpbA==\x07\u202e\u200b\r\n\tb\x1b]8;;http://evil\x1b\\\u009b31m界面"
 	u := fixture()

@@ -91,6 +91,7 @@ func TestListKeepsPlaceOnScreen(t *testing.T) {
 	}
 }
 
+//scenario:74
 func TestListDrawsOnlyItsWindow(t *testing.T) {
 	var l list[int]
 	l.resize(10, 7)

@@ -62,6 +62,7 @@ func TestRealFiles(t *testing.T) {
 	}
 }
 
+//scenario:71
 func TestHostileFiles(t *testing.T) {
 	for _, path := range corpus(t, "adversarial/compose") {
 		t.Run(filepath.Base(path), func(t *testing.T) {

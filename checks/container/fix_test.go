@@ -196,6 +196,7 @@ func TestPidsFix(t *testing.T) {
 	}
 }
 
+//scenario:77,78
 func TestCapabilityProposals(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -227,6 +228,7 @@ func TestCapabilityProposals(t *testing.T) {
 	}
 }
 
+//scenario:9
 func TestReadOnlyProposals(t *testing.T) {
 	add, modify := container.ChangeAdd, container.ChangeModify
 	type change = container.FilesystemChange

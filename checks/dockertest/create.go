@@ -359,6 +359,10 @@ func (s *Server) endpoints(c *ctr, want createRequest) (map[string]*network.Endp
 	if n, err := s.networkByRef(primary); err == nil {
 		primary = n.Name
 	}
+	// Engines show what was asked for the first network where it used to be.
+	if e := all[primary]; e != nil && len(e.MacAddress) > 0 {
+		c.mac = e.MacAddress.String()
+	}
 	if all[primary] == nil && (want.version.atLeast(1, 44) || len(all) == 0) {
 		all[primary] = &network.EndpointSettings{}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -91,10 +92,17 @@ func (f filters) subject(m events.Message, kind events.Type, key string, names .
 	return f.exact(key, append(names, m.Actor.ID)...)
 }
 
-// part reports whether a value contains one of the wanted texts.
+// part reports whether a value contains one of the wanted texts, or matches it
+// as a regular expression.
 func (f filters) part(key, value string) bool {
 	want, ok := f[key]
-	return !ok || slices.ContainsFunc(want, func(w string) bool { return strings.Contains(value, w) })
+	return !ok || slices.ContainsFunc(want, func(w string) bool {
+		if regexp.QuoteMeta(w) == w {
+			return strings.Contains(value, w)
+		}
+		found, err := regexp.MatchString(w, value)
+		return w == value || err == nil && found
+	})
 }
 
 // beginning reports whether a value starts with one of the wanted texts.

@@ -185,7 +185,7 @@ func (f filters) container(c *ctr) bool {
 	if c.State.Health != nil {
 		health = string(c.State.Health.Status)
 	}
-	return (f.part("name", c.name()) || slices.Contains(f["name"], c.Name)) && f.beginning("id", c.ID) && f.labels(c.Config.Labels) &&
+	return (f.part("name", c.name()) || f.part("name", c.Name)) && f.beginning("id", c.ID) && f.labels(c.Config.Labels) &&
 		f.exact("status", string(c.State.Status)) && f.exact("health", health) &&
 		f.exact("network", networks...) && f.exact("volume", volumes...) &&
 		f.exact("exited", strconv.Itoa(c.State.ExitCode)) &&

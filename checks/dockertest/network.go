@@ -320,6 +320,9 @@ func (s *Server) attach(c *ctr, n *nw, e *network.EndpointSettings) error {
 		}
 		e.IPAddress, e.IPPrefixLen, e.Gateway = address, subnet.Subnet.Bits(), gateway
 		four := address.As4()
+		if first := string(c.HostConfig.NetworkMode); c.mac != "" && (first == n.Name || first == n.ID || c.HostConfig.NetworkMode.IsDefault() && n.Name == "bridge") {
+			_ = e.MacAddress.UnmarshalText([]byte(c.mac)) // the engine refused what is none
+		}
 		if len(e.MacAddress) == 0 {
 			e.MacAddress = network.HardwareAddr{0x02, 0x42, four[0], four[1], four[2], four[3]}
 		}

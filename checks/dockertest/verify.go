@@ -138,5 +138,9 @@ func (s *Server) verifyResources(r *container.Resources) (warnings []string, err
 	if r.PidsLimit != nil && *r.PidsLimit <= 0 {
 		r.PidsLimit = nil
 	}
+	if r.Memory > 0 && !s.info.SwapLimit {
+		warnings = append(warnings, "Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.")
+		r.MemorySwap = -1
+	}
 	return warnings, nil
 }

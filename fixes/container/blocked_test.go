@@ -28,17 +28,22 @@ func TestBlocked(t *testing.T) {
 		live   []string // the same for a live change
 	}{
 		"nothing special": {},
+		//scenario:4
 		"--rm": {
 			change: func(w *world) { w.inspect().HostConfig.AutoRemove = true },
 			want:   []string{"--rm"},
 		},
+		//scenario:61
 		"Swarm": {
 			change: label("com.docker.swarm.service.name", "web"),
 			want:   []string{"docker service update web"}, live: []string{"docker service update web"},
 		},
+		//scenario:61
 		"Kubernetes": {change: label("io.kubernetes.pod.name", "p"), want: []string{"kubectl"}, live: []string{"kubectl"}},
 		"Nomad":      {change: label("com.hashicorp.nomad.alloc_id", "p"), want: []string{"nomad job run"}, live: []string{"nomad"}},
-		"systemd":    {change: label("PODMAN_SYSTEMD_UNIT", "a.service"), want: []string{"systemctl restart a.service"}, live: []string{"systemctl"}},
+		//scenario:61
+		"systemd": {change: label("PODMAN_SYSTEMD_UNIT", "a.service"), want: []string{"systemctl restart a.service"}, live: []string{"systemctl"}},
+		//scenario:59
 		"compose": {
 			change: func(w *world) {
 				label(composeProject, "shop")(w)
@@ -47,6 +52,7 @@ func TestBlocked(t *testing.T) {
 			},
 			want: []string{"security_opt", "docker compose up -d web", "compose.prod.yaml"},
 		},
+		//scenario:60
 		"a claim of the image": {
 			change: func(w *world) {
 				label(composeProject, "shop")(w)
@@ -54,28 +60,36 @@ func TestBlocked(t *testing.T) {
 			},
 		},
 		"compose run": {change: label(composeOneOff, "True"), want: []string{"docker compose run"}},
+		//scenario:62
 		"itself": {
 			change: func(w *world) { w.self = w.inspect().ID },
 			want:   []string{"would stop itself"}, live: []string{"would stop itself"},
 		},
+		//scenario:62
 		"proxy": {
 			change: func(w *world) { w.host = "tcp://" + w.name() + ":2375" },
 			want:   []string{"goes through"}, live: []string{"goes through"},
 		},
+		//scenario:73
 		"not encrypted": {change: func(w *world) { w.plain = true }, want: []string{"not encrypted"}, live: []string{"not encrypted"}},
+		//scenario:29
 		"shelved original": {
 			change: func(w *world) { w.container.Settings.Name = "a.plimsoll-old-1" },
 			want:   []string{"kept original"}, live: []string{"kept original"},
 		},
 		"paused":     {change: func(w *world) { w.inspect().State.Paused = true }, want: []string{"docker unpause"}, live: []string{"docker unpause"}},
 		"restarting": {change: func(w *world) { w.inspect().State.Restarting = true }, want: []string{"docker stop"}, live: []string{"docker stop"}},
+		//scenario:46
 		"unknown setting": {
 			change: func(w *world) { w.unknown = []string{"HostConfig.Novelty"} },
 			want:   []string{"HostConfig.Novelty"},
 		},
+		//scenario:38
 		"hardware address": {change: func(w *world) { w.mac = "02:42:00:00:00:01" }, want: []string{"02:42:00:00:00:01"}},
 		"image gone":       {change: func(w *world) { w.container.Image = nil }, want: []string{"no longer on the engine"}},
+		//scenario:10
 		"bind source gone": {change: func(w *world) { w.missing = []string{"/srv/x"} }, want: []string{"/srv/x"}},
+		//scenario:30
 		"network gone": {
 			change: func(w *world) { w.container.Settings.Networks["lost"] = &network.EndpointSettings{NetworkID: "1"} },
 			want:   []string{"no longer exist", "lost"},
@@ -181,6 +195,7 @@ func TestNetworkDonorOnAnEngine(t *testing.T) {
 	})
 }
 
+//scenario:62
 func TestSelf(t *testing.T) {
 	id := strings.Repeat("0a", 32)
 	file := filepath.Join(t.TempDir(), "mountinfo")

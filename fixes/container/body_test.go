@@ -52,12 +52,14 @@ func TestFields(t *testing.T) {
 		"a chosen one is": {
 			func(c *api.InspectResponse) { c.Config.Hostname = "box" }, func(b body) any { return b.options.Config.Hostname }, "box",
 		},
+		//scenario:40
 		"nor that of another container": {
 			func(c *api.InspectResponse) {
 				c.Config.Hostname, c.HostConfig.NetworkMode = "donor", api.NetworkMode("container:"+strings.Repeat("d", 64))
 			},
 			func(b body) any { return b.options.Config.Hostname }, "",
 		},
+		//scenario:40
 		"ports of a shared network are its owner's": {
 			func(c *api.InspectResponse) {
 				c.HostConfig.NetworkMode = api.NetworkMode("container:" + strings.Repeat("d", 64))
@@ -69,10 +71,12 @@ func TestFields(t *testing.T) {
 			func(c *api.InspectResponse) { c.HostConfig.PortBindings = network.PortMap{port: {{}}} },
 			func(b body) any { _, ok := b.options.Config.ExposedPorts[port]; return ok }, true,
 		},
+		//scenario:43
 		"known lists of paths are left to the engine": {
 			func(c *api.InspectResponse) { c.HostConfig.MaskedPaths = defaultMasked[:9] },
 			func(b body) any { return b.options.HostConfig.MaskedPaths == nil }, true,
 		},
+		//scenario:44
 		"an emptied list stays empty": {
 			func(c *api.InspectResponse) { c.HostConfig.MaskedPaths = []string{} },
 			func(b body) any { m := b.options.HostConfig.MaskedPaths; return m != nil && len(m) == 0 }, true,
@@ -81,6 +85,7 @@ func TestFields(t *testing.T) {
 			func(c *api.InspectResponse) { c.HostConfig.MaskedPaths = []string{"/proc/kcore", "/own"} },
 			func(b body) any { return len(b.options.HostConfig.MaskedPaths) }, 2,
 		},
+		//scenario:41
 		"links are written as they were asked for": {
 			func(c *api.InspectResponse) { c.HostConfig.Links = []string{"/db:/app/store"} },
 			func(b body) any { return b.options.HostConfig.Links[0] }, "db:store",
@@ -114,6 +119,7 @@ func TestFields(t *testing.T) {
 			},
 			func(b body) any { return len(b.options.HostConfig.Mounts) }, 0,
 		},
+		//scenario:36
 		"operational addresses are not asked for": {
 			func(c *api.InspectResponse) {
 				c.HostConfig.NetworkMode = "n"
@@ -124,6 +130,7 @@ func TestFields(t *testing.T) {
 				return e.IPAMConfig == nil && slices.Equal(e.Aliases, []string{"web"})
 			}, true,
 		},
+		//scenario:39
 		"a moved container is made where it is": {
 			func(c *api.InspectResponse) {
 				c.NetworkSettings.Networks = map[string]*network.EndpointSettings{"n": {}}
@@ -154,6 +161,7 @@ func TestFields(t *testing.T) {
 			},
 			func(b body) any { return b.options.NetworkingConfig == nil }, true,
 		},
+		//scenario:37
 		"labels of an earlier change are replaced": {
 			func(c *api.InspectResponse) { c.Config.Labels[labelTx] = "earlier" },
 			func(b body) any { return b.options.Config.Labels[labelTx] }, "tx",
@@ -183,6 +191,7 @@ func TestPlanningChangesNothing(t *testing.T) {
 	}
 }
 
+//scenario:32,33,34
 func TestRebase(t *testing.T) {
 	imageOf := func(c ocispec.ImageConfig) *image.InspectResponse {
 		return &image.InspectResponse{Config: &spec.DockerOCIImageConfig{ImageConfig: c}}
@@ -227,6 +236,7 @@ func TestRebase(t *testing.T) {
 	}
 }
 
+//scenario:46
 func TestUnknownSettings(t *testing.T) {
 	raw := `{"Id":"1","Config":{"Hostname":"x","MacAddress":"02:42:00:00:00:01","Novel":"x","Empty":""},
 		"HostConfig":{"Memory":1,"KernelMemory":5,"Deep":{"List":[1]},"Mounts":[{"Type":"bind","Fancy":true}],"Off":false},

@@ -321,6 +321,9 @@ func (a *arguments) network(b body) {
 		for _, name := range sortedKeys(n.EndpointsConfig) {
 			e := n.EndpointsConfig[name]
 			if name == string(h.NetworkMode) {
+				if len(e.MacAddress) > 0 {
+					a.add("--mac-address", e.MacAddress.String())
+				}
 				a.endpoint(e, "--ip", "--ip6", "--network-alias")
 			} else if len(n.EndpointsConfig) > 1 {
 				a.add("--network", networkOption(name, e))

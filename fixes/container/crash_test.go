@@ -115,6 +115,8 @@ func (l *lab) crashed() ledger.Entry {
 // TestKilledAtEveryStep kills the program before each step, twice: before and
 // after the step is on disk. Whatever is then asked for, exactly one container
 // works under the name, with its data.
+//
+//scenario:12
 func TestKilledAtEveryStep(t *testing.T) {
 	onEngines(t, func(t *testing.T, l *lab) {
 		image := dockertest.Probe("app:1")

@@ -14,6 +14,8 @@ import (
 )
 
 // TestNewerImageOfTheTag: what was the old image's gives way to the new one's.
+//
+//scenario:33
 func TestNewerImageOfTheTag(t *testing.T) {
 	onEngines(t, func(t *testing.T, l *lab) {
 		old, new := dockertest.Probe("app:1", "-x", "old"), dockertest.Probe("app:1", "-x", "new")
@@ -113,6 +115,8 @@ func TestPull(t *testing.T) {
 }
 
 // TestNothingGrows: five replacements in a row leave settings as they were.
+//
+//scenario:37
 func TestNothingGrows(t *testing.T) {
 	onEngines(t, func(t *testing.T, l *lab) {
 		image := dockertest.Probe("app:1")
@@ -152,6 +156,8 @@ func TestNothingGrows(t *testing.T) {
 
 // TestEmptiedEntrypoint: --entrypoint "" reads back as nothing, and nothing
 // would bring back the image's.
+//
+//scenario:31
 func TestEmptiedEntrypoint(t *testing.T) {
 	onEngines(t, func(t *testing.T, l *lab) {
 		image := dockertest.Probe("app:1")
@@ -191,6 +197,8 @@ func TestNotRunning(t *testing.T) {
 
 // TestNewerEngine: several networks at creation, as engines from API 1.44 on
 // take them.
+//
+//scenario:36
 func TestNewerEngine(t *testing.T) {
 	for _, version := range []string{"1.43", "1.44", "1.47"} {
 		t.Run(version, func(t *testing.T) {

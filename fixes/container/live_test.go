@@ -18,6 +18,8 @@ import (
 var limiting = []string{"container-memory-unlimited", "container-cpu-unlimited", "container-pids-unlimited", "container-restart-unbounded"}
 
 // TestLiveLimits: limits need no other container, and no restart.
+//
+//scenario:51
 func TestLiveLimits(t *testing.T) {
 	onEngines(t, func(t *testing.T, l *lab) {
 		l.load(dockertest.Probe("app:1"))
@@ -63,6 +65,8 @@ func TestLiveLimits(t *testing.T) {
 
 // TestReservationAboveTheLimit: each alone is accepted, together they keep the
 // container from ever starting again.
+//
+//scenario:53
 func TestReservationAboveTheLimit(t *testing.T) {
 	onEngines(t, func(t *testing.T, l *lab) {
 		l.load(dockertest.Probe("app:1"))
@@ -86,6 +90,8 @@ func TestReservationAboveTheLimit(t *testing.T) {
 }
 
 // TestLimitBelowUse is refused before the engine is asked.
+//
+//scenario:52
 func TestLimitBelowUse(t *testing.T) {
 	l := memoryLab(t)
 	l.load(dockertest.Probe("app:1", "-memory", "100"))
@@ -103,6 +109,8 @@ func TestLimitBelowUse(t *testing.T) {
 }
 
 // TestQuotaStored: the kind of CPU limit that is in use is kept.
+//
+//scenario:54
 func TestQuotaStored(t *testing.T) {
 	w := worldOf(t, func(w *world) { w.inspect().HostConfig.CPUPeriod = 50_000 })
 	want := w.container.Settings.Clone()
@@ -114,6 +122,8 @@ func TestQuotaStored(t *testing.T) {
 }
 
 // TestIgnoredLimits: an engine that accepts and drops is found out.
+//
+//scenario:55
 func TestIgnoredLimits(t *testing.T) {
 	want := limits{Memory: 100, MemorySwap: 200, Pids: 10}
 	got := limits{Memory: 100, MemorySwap: -1, Pids: 0}
@@ -136,6 +146,8 @@ func TestIncapableEngine(t *testing.T) {
 }
 
 // TestLiveMove: off the default bridge without a restart, and back.
+//
+//scenario:39,88
 func TestLiveMove(t *testing.T) {
 	onEngines(t, func(t *testing.T, l *lab) {
 		l.load(dockertest.Probe("app:1"))

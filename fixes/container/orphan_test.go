@@ -15,6 +15,8 @@ import (
 
 // TestLostJournal: labels suffice to end what a crash began, but only once
 // nobody can be at work on it any more.
+//
+//scenario:15
 func TestLostJournal(t *testing.T) {
 	l := memoryLab(t)
 	l.load(dockertest.Probe("app:1"))

@@ -213,6 +213,9 @@ func viewOf(s *checks.Settings) view {
 	f := view{}
 	f.flatten("Config", s.Config)
 	f.flatten("HostConfig", s.Host)
+	// Emptied is not the same as left to the engine.
+	f.emptied("HostConfig.MaskedPaths", s.Host.MaskedPaths)
+	f.emptied("HostConfig.ReadonlyPaths", s.Host.ReadonlyPaths)
 	for name, e := range s.Networks {
 		f["Networks."+name] = "true"
 		if e != nil {

@@ -19,6 +19,8 @@ func prefixOf(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 var hardening = []string{"container-new-privileges-allowed", "container-memory-unlimited"}
 
 // TestLosesNothing is the whole protocol on a container with a bit of everything.
+//
+//scenario:1,2,3,36
 func TestLosesNothing(t *testing.T) {
 	onEngines(t, func(t *testing.T, l *lab) {
 		image := dockertest.Probe("app:1")

@@ -79,6 +79,8 @@ func TestRestartLoopIsRolledBack(t *testing.T) {
 }
 
 // TestLeavingWithoutErrorIsAFailure: a service that exits with 0 does not serve.
+//
+//scenario:20
 func TestLeavingWithoutErrorIsAFailure(t *testing.T) {
 	onEngines(t, func(t *testing.T, l *lab) {
 		l.load(dockertest.Probe("app:1"))
@@ -92,6 +94,8 @@ func TestLeavingWithoutErrorIsAFailure(t *testing.T) {
 }
 
 // TestUnhealthyIsRolledBack: the newer image fails its health check.
+//
+//scenario:21
 func TestUnhealthyIsRolledBack(t *testing.T) {
 	onEngines(t, func(t *testing.T, l *lab) {
 		good, bad := dockertest.Probe("app:1"), dockertest.Probe("app:1", "-unhealthy")
@@ -111,6 +115,8 @@ func TestUnhealthyIsRolledBack(t *testing.T) {
 }
 
 // TestNotWorseThanBefore: what was unhealthy may stay unhealthy.
+//
+//scenario:23
 func TestNotWorseThanBefore(t *testing.T) {
 	l := memoryLab(t)
 	bad := dockertest.Probe("app:1", "-unhealthy")
@@ -124,6 +130,8 @@ func TestNotWorseThanBefore(t *testing.T) {
 
 // TestEveryCallFails lets each call that changes something fail, and be cut
 // off after it worked, one at a time.
+//
+//scenario:17
 func TestEveryCallFails(t *testing.T) {
 	calls := []string{
 		"POST /containers/create", "POST /networks/{id}/connect", "POST /containers/{id}/stop", "POST /containers/{id}/rename",
@@ -165,6 +173,8 @@ func TestEveryCallFails(t *testing.T) {
 }
 
 // TestCancelledWhileAway: whoever leaves after the stop leaves a running container.
+//
+//scenario:27
 func TestCancelledWhileAway(t *testing.T) {
 	onEngines(t, func(t *testing.T, l *lab) {
 		l.load(dockertest.Probe("app:1"))
@@ -186,6 +196,8 @@ func TestCancelledWhileAway(t *testing.T) {
 }
 
 // TestTwoAtOnce: the lock is the engine's, not the ledger's.
+//
+//scenario:25,26
 func TestTwoAtOnce(t *testing.T) {
 	onEngines(t, func(t *testing.T, l *lab) {
 		l.load(dockertest.Probe("app:1"))
@@ -233,52 +245,58 @@ func TestChangedMeanwhile(t *testing.T) {
 }
 
 // TestUndoIsRefused where it would destroy, and says why.
+//
+//scenario:8
 func TestUndoIsRefused(t *testing.T) {
-	l := memoryLab(t)
-	l.load(dockertest.Probe("app:1"))
-	name := l.prefix + "app"
-	l.run("app", service())
-	first := l.planFor(name, hardening...)
-	l.apply(first)
-	second := l.planFor(name, "container-capabilities-not-dropped")
-	l.apply(second)
-	refused := func(id, why string) {
-		t.Helper()
-		if err := l.fixer.CanUndo(t.Context(), id); err == nil || !strings.Contains(err.Error(), why) {
-			t.Errorf("%v, want %q", err, why)
+	onEngines(t, func(t *testing.T, l *lab) {
+		l.load(dockertest.Probe("app:1"))
+		name := l.prefix + "app"
+		l.run("app", service())
+		first := l.planFor(name, hardening...)
+		l.apply(first)
+		second := l.planFor(name, "container-capabilities-not-dropped")
+		l.apply(second)
+		refused := func(id, why string) {
+			t.Helper()
+			if err := l.fixer.CanUndo(t.Context(), id); err == nil || !strings.Contains(err.Error(), why) {
+				t.Errorf("%v, want %q", err, why)
+			}
+			if err := l.fixer.Undo(t.Context(), id, nil); err == nil {
+				t.Error("undone all the same")
+			}
 		}
-		if err := l.fixer.Undo(t.Context(), id, nil); err == nil {
-			t.Error("undone all the same")
+		refused(first.ID, "undo that one first")
+		if err := l.fixer.Undo(t.Context(), second.ID, nil); err != nil {
+			t.Fatal(err)
 		}
-	}
-	refused(first.ID, "undo that one first")
-	if err := l.fixer.Undo(t.Context(), second.ID, nil); err != nil {
-		t.Fatal(err)
-	}
-	// Somebody tidies up.
-	kept := l.entry(first.ID).Subject.ID
-	if _, err := l.cli.ContainerRemove(t.Context(), kept, client.ContainerRemoveOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	refused(first.ID, "removed")
-	if now := l.inspect(name); !now.State.Running {
-		t.Error("not running")
-	}
+		// Somebody tidies up.
+		kept := l.entry(first.ID).Subject.ID
+		if _, err := l.cli.ContainerRemove(t.Context(), kept, client.ContainerRemoveOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		refused(first.ID, "removed")
+		if now := l.inspect(name); !now.State.Running {
+			t.Error("not running")
+		}
+	})
 }
 
 // TestKilledOriginal: that the program did not obey is worth knowing.
+//
+//scenario:24
 func TestKilledOriginal(t *testing.T) {
-	l := memoryLab(t)
-	l.load(dockertest.Probe("app:1"))
-	name := l.prefix + "app"
-	o := service("-ignore-term")
-	o.Config.StopTimeout = new(int)
-	*o.Config.StopTimeout = 1
-	l.run("app", o)
-	receipt := l.apply(l.planFor(name, hardening...))
-	if !strings.Contains(pretty(receipt.Proof), "stop signal") {
-		t.Errorf("proof %s", pretty(receipt.Proof))
-	}
+	onEngines(t, func(t *testing.T, l *lab) {
+		l.load(dockertest.Probe("app:1"))
+		name := l.prefix + "app"
+		o := service("-ignore-term")
+		o.Config.StopTimeout = new(int)
+		*o.Config.StopTimeout = 1
+		l.run("app", o)
+		receipt := l.apply(l.planFor(name, hardening...))
+		if !strings.Contains(pretty(receipt.Proof), "stop signal") {
+			t.Errorf("proof %s", pretty(receipt.Proof))
+		}
+	})
 }
 
 // TestUndoFails: the change stands, and can be undone once the engine works.

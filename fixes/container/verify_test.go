@@ -15,6 +15,8 @@ import (
 
 // TestDeafReplacement: a published port takes connections although nothing
 // listens inside. It is the listener that is looked for.
+//
+//scenario:87
 func TestDeafReplacement(t *testing.T) {
 	l := realLab(t)
 	l.load(dockertest.Probe("app:1", "-serve", ":8080"))
@@ -41,6 +43,8 @@ func TestDeafReplacement(t *testing.T) {
 
 // TestEngineRestartsAfterTheKill: at most one of the two containers comes back
 // by itself, at every point, because they share their data.
+//
+//scenario:6,14
 func TestEngineRestartsAfterTheKill(t *testing.T) {
 	l := memoryLab(t)
 	l.load(dockertest.Probe("app:1"))

@@ -29,6 +29,7 @@ func shell(t *testing.T, command string) {
 	}
 }
 
+//scenario:68
 func TestApplyRefusesAChangedFile(t *testing.T) {
 	for name, change := range map[string]func(t *testing.T, b *bench){
 		"other text": func(t *testing.T, b *bench) { b.write(t, "Dockerfile", plain+"# more\n") },

@@ -155,6 +155,8 @@ func TestComposeWritesBack(t *testing.T) {
 }
 
 // TestComposeCorpus fixes everything in every compose file of the wild.
+//
+//scenario:83
 func TestComposeCorpus(t *testing.T) {
 	paths, err := filepath.Glob("../../../shared/corpus/compose/*.y*ml")
 	must(t, err)

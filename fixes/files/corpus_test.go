@@ -55,6 +55,8 @@ func none(*source.File) map[string]source.Base { return nil }
 
 // TestCorpus plans to fix everything in every Dockerfile of the wild, with and
 // without knowledge of their base images.
+//
+//scenario:83
 func TestCorpus(t *testing.T) {
 	paths := corpus(t)
 	if testing.Short() { // the race detector makes every file ten times as long

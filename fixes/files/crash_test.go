@@ -121,6 +121,7 @@ func whole(t *testing.T, b *bench, patched bool) {
 	}
 }
 
+//scenario:69
 func TestKilled(t *testing.T) {
 	for _, what := range []string{"apply", "undo"} {
 		for _, finish := range []bool{false, true} {
@@ -170,6 +171,8 @@ func TestKilled(t *testing.T) {
 
 // TestTornAnywhere puts the project into every state that a power cut between
 // two system calls can leave, which no kill at a step can reach.
+//
+//scenario:69
 func TestTornAnywhere(t *testing.T) {
 	b := newBench(t, plain)
 	plan := b.plan(t)

@@ -145,6 +145,7 @@ func TestManyProblems(t *testing.T) {
 	}
 }
 
+//scenario:83
 func TestFixTwiceIsFixOnce(t *testing.T) {
 	b := newBench(t, plain+"#useless\n#harmful\n#garbled\n")
 	b.apply(t)
@@ -158,6 +159,7 @@ func TestFixTwiceIsFixOnce(t *testing.T) {
 	}
 }
 
+//scenario:82
 func TestBytesOutsideOfEditsStay(t *testing.T) {
 	for name, text := range map[string]string{
 		"CRLF":           "FROM debian:latest\r\n\r\nRUN a \\\r\n  b\r\n",
@@ -259,6 +261,7 @@ func TestBeside(t *testing.T) {
 	}
 }
 
+//scenario:67
 func TestFilesThatAreNotTouched(t *testing.T) {
 	for name, tt := range map[string]struct {
 		want string

@@ -80,6 +80,8 @@ func applied(text string, edits []checks.Edit) string {
 
 // TestVariants is TestCorpus for files that are written in other ways: a part
 // of them in each, or all of them in all ways where PLIMSOLL_WHOLE_CORPUS is set.
+//
+//scenario:82
 func TestVariants(t *testing.T) {
 	paths := corpus(t)
 	whole := os.Getenv("PLIMSOLL_WHOLE_CORPUS") != ""

@@ -236,6 +236,7 @@ func TestBlockedAndReadOnly(t *testing.T) {
 	}
 }
 
+//scenario:64
 func TestOtherEngineIsRefused(t *testing.T) {
 	b := newBench(t, nil)
 	plan, second := b.planned(t), b.planned(t)
@@ -421,6 +422,7 @@ func TestNoMechanicNoEngine(t *testing.T) {
 	}
 }
 
+//scenario:16
 func TestDamagedEntriesAreNotFatal(t *testing.T) {
 	b := newBench(t, nil)
 	if _, err := b.Apply(t.Context(), b.planned(t), nil); err != nil {

@@ -87,6 +87,7 @@ func TestEntriesSurvive(t *testing.T) {
 	}
 }
 
+//scenario:16
 func TestDamagedFilesAreKeptAndReported(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "plimsoll")
 	l := ledger.New(dir)

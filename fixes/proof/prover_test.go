@@ -158,6 +158,8 @@ func TestProved(t *testing.T) {
 }
 
 // The ways in which a build succeeds and the fix failed, and more of the kind.
+//
+//scenario:84
 func TestBuildsAndIsWrong(t *testing.T) {
 	if testing.Short() {
 		t.Skip("not with -short")

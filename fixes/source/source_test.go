@@ -115,6 +115,8 @@ func (b *bench) plan(t *testing.T, id string) *fixes.Plan {
 
 // What has to be recreated is changed in its file, and brought to what runs
 // when asked; what can be changed live is, and written back when asked.
+//
+//scenario:59
 func TestChangeWhereItIsMade(t *testing.T) {
 	b := newBench(t, nil, shop)
 	bin := t.TempDir()
@@ -173,6 +175,8 @@ func TestDeployFails(t *testing.T) {
 }
 
 // The path of the file is a claim of whoever made the container or its image.
+//
+//scenario:70
 func TestClaimsAreNotBelieved(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*client.ContainerCreateOptions, *dockertest.Image)

@@ -15,6 +15,8 @@ import (
 
 // TestSecretsOfImagesStayInside hides a secret wherever an image may have one
 // and looks for it in every report and in every file that was written.
+//
+//scenario:66
 func TestSecretsOfImagesStayInside(t *testing.T) {
 	const secret = "ghp_CANARYnotARealToken0123456789abcdefg"
 	dir := home(t)

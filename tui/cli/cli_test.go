@@ -250,6 +250,8 @@ func TestSpeaksGerman(t *testing.T) {
 }
 
 // Whatever a project contains, nothing that a terminal obeys is printed.
+//
+//scenario:65,66
 func TestHostileNamesAndSecretsStayInside(t *testing.T) {
 	home(t)
 	const canary = "hunter2-canary-7f3a"

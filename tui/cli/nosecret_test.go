@@ -85,6 +85,8 @@ func canaryImage(tag string) dockertest.Image {
 
 // TestNoCanaryLeaves runs the whole program on secrets: none appears in what it
 // prints, in a frame of the screen, or in a file.
+//
+//scenario:66
 func TestNoCanaryLeaves(t *testing.T) {
 	t.Run("ours", func(t *testing.T) {
 		s := dockertest.Run(t)

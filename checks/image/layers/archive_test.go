@@ -254,6 +254,8 @@ func (w *wants) Close() error                      { return nil }
 
 // TestHostile reads what a hostile image may consist of: quickly, without
 // writing anything, and saying what was not read.
+//
+//scenario:72
 func TestHostile(t *testing.T) {
 	good := layerOf(t, plain...)
 	broken := func(data []byte) []byte {
