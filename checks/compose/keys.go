@@ -38,6 +38,12 @@ var limits = at("deploy", "resources", "limits")
 
 // keys are all that fixes of containers change, but for ports and volumes.
 var keys = []key{
+	{path: at("image"), value: func(s *checks.Settings) yamledit.Value {
+		if s.Image == "" {
+			return nil
+		}
+		return yamledit.Scalar(yamledit.Quote(s.Image))
+	}},
 	{path: at("user"), value: func(s *checks.Settings) yamledit.Value {
 		if s.Config == nil || s.Config.User == "" {
 			return nil

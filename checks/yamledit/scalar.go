@@ -167,7 +167,7 @@ func plain(s string) bool {
 	for i := range len(s) {
 		c := s[i]
 		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("_-./=", c) >= 0:
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("_-./=@+", c) >= 0:
 		case c == ':' && i+1 < len(s) && s[i+1] != ' ':
 		default:
 			return false

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/image"
 	"golang.org/x/tools/txtar"
 
 	"plimsoll/checks"
@@ -151,6 +152,33 @@ func TestComposeWritesBack(t *testing.T) {
 	}
 	if plan := b.plan(t, nil, "compose-fix-not-persisted"); plan.Blocked.IsZero() {
 		t.Errorf("a second time there is something to do: %s", plan.Title)
+	}
+}
+
+// TestComposePinsDigests names what is here, where a registry has told its
+// digest.
+func TestComposePinsDigests(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("ab", 32)
+	b := newComposeBench(t, "services:\n  web:\n    image: nginx # the front\n  own:\n    image: own:1\n")
+	file, err := compose.Load(b.path, "compose.yaml")
+	must(t, err)
+	file.Services[0].Image = &image.InspectResponse{RepoDigests: []string{"other@" + digest, "nginx@" + digest}}
+	file.Services[1].Image = &image.InspectResponse{}
+	request := fixes.Request{}
+	for _, f := range checks.Run(file, compose.Checks(), &checks.Policy{Profile: checks.All}).Findings {
+		if f.Check.ID == "compose-image-mutable" && f.Fixable() {
+			request.Findings = append(request.Findings, f)
+		}
+	}
+	if len(request.Findings) != 1 {
+		t.Fatalf("%d findings have a fix", len(request.Findings))
+	}
+	plan, err := b.Plan(t.Context(), file, request)
+	must(t, err)
+	_, err = b.Apply(t.Context(), plan, nil)
+	must(t, err)
+	if got, want := b.text(t), "services:\n  web:\n    image: nginx:latest@"+digest+" # the front\n  own:\n    image: own:1\n"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
