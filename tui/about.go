@@ -18,6 +18,9 @@ func (m *Model) printFinding(p *printer, r findingRow) {
 	if when := m.noveltyOf(r); when != "" {
 		p.text(t.accent, when)
 	}
+	if r.ignored != nil {
+		p.suppression(r.ignored)
+	}
 	p.blank()
 	p.text("", m.told(f.Message))
 	if len(f.Evidence) > 0 {

@@ -85,7 +85,7 @@ func (m *Model) whyNoFixAll() checks.Message {
 		return checks.Message{} // can always be moved to a newer image
 	}
 	for i := range s.Report.Findings {
-		if r := (findingRow{&s.Report.Findings[i], s}); r.finding.Fixable() {
+		if r := (findingRow{finding: &s.Report.Findings[i], subject: s}); r.finding.Fixable() {
 			return m.whyNotFixable(r)
 		}
 	}

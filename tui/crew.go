@@ -6,7 +6,6 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"plimsoll/checks"
 	"plimsoll/fixes"
 	"plimsoll/fixes/fixer"
 )
@@ -47,12 +46,12 @@ type (
 )
 
 // plan makes a plan. It can be given up by cancel.
-func (c *crew) plan(by *fixDialog, round int, subject checks.Subject, r fixes.Request) (tea.Cmd, context.CancelFunc) {
+func (c *crew) plan(by *fixDialog, round int) (tea.Cmd, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(c.ctx)
-	f := c.fixer
+	make, subject, r := by.planner, by.subject, by.request
 	return func() tea.Msg {
 		defer cancel()
-		plan, err := f.Plan(ctx, subject, r)
+		plan, err := make(ctx, subject, r)
 		return planned{by, round, plan, err}
 	}, cancel
 }

@@ -18,6 +18,7 @@ type detail struct {
 type detailKey struct {
 	finding  findingKey
 	item     *subject // replaced by every update of it
+	ignored  bool     // the finding does not count
 	trail    string   // where a finding comes from and leads to
 	kind     string
 	width    int
@@ -58,7 +59,7 @@ func (m *Model) refreshDetail() {
 	row, finding := m.findings.current()
 	at, _ := m.subjects.current()
 	if finding {
-		key.finding, key.item, key.trail = row.key(), row.subject, m.trailOf(row).String()
+		key.finding, key.item, key.ignored, key.trail = row.key(), row.subject, row.ignored != nil, m.trailOf(row).String()
 	} else {
 		key.item, key.kind, key.version = at.subject, string(at.kind), m.version
 	}

@@ -13,6 +13,7 @@ import (
 type findingRow struct {
 	finding *checks.Finding
 	subject *subject
+	ignored *checks.Suppression // why it does not count; nil where it does
 }
 
 // A findingKey identifies a finding across updates, also on a container that
@@ -38,10 +39,19 @@ func (m *Model) refreshFindings() {
 			selected.subject != nil && r.subject != selected.subject:
 			continue
 		}
+		if m.sieve.ignored {
+			for i := range r.subject.Report.Suppressed {
+				x := &r.subject.Report.Suppressed[i]
+				if m.sieve.wants(&x.Finding) && (filter == "" || m.matches(&x.Finding, filter)) {
+					rows = append(rows, findingRow{&x.Finding, r.subject, &x.Suppression})
+				}
+			}
+			continue
+		}
 		for i := range r.subject.Report.Findings {
 			f := &r.subject.Report.Findings[i]
 			if m.wants(r.subject, i) && (filter == "" || m.matches(f, filter)) {
-				rows = append(rows, findingRow{f, r.subject})
+				rows = append(rows, findingRow{finding: f, subject: r.subject})
 			}
 		}
 	}

@@ -32,6 +32,7 @@ type fixDialog struct {
 	crew    *crew
 	subject checks.Subject
 	request fixes.Request
+	planner planner
 
 	stage    stage
 	since    time.Time // when this stage began
@@ -56,9 +57,17 @@ type replanNow struct {
 const typingPause = 300 * time.Millisecond
 
 func newFixDialog(u *ui, c *crew, subject checks.Subject, r fixes.Request) (*fixDialog, tea.Cmd) {
-	d := &fixDialog{crew: c, subject: subject, request: r, since: u.now()}
+	return newPlanDialog(u, c, subject, r, c.fixer.Plan)
+}
+
+// newPlanDialog takes what plan makes from plan to receipt.
+func newPlanDialog(u *ui, c *crew, subject checks.Subject, r fixes.Request, plan planner) (*fixDialog, tea.Cmd) {
+	d := &fixDialog{crew: c, subject: subject, request: r, planner: plan, since: u.now()}
 	return d, d.replan()
 }
+
+// A planner makes the plan for a request; see [fixer.Fixer].
+type planner func(context.Context, checks.Subject, fixes.Request) (*fixes.Plan, error)
 
 // replan asks for a plan with the request as it is now.
 func (d *fixDialog) replan() tea.Cmd {
@@ -67,7 +76,7 @@ func (d *fixDialog) replan() tea.Cmd {
 	}
 	d.round++
 	var cmd tea.Cmd
-	cmd, d.giveUp = d.crew.plan(d, d.round, d.subject, d.request)
+	cmd, d.giveUp = d.crew.plan(d, d.round)
 	return cmd
 }
 
@@ -272,7 +281,7 @@ func (d *fixDialog) temporary() bool {
 // provable reports whether the plan is of a kind that is proved by building.
 func (d *fixDialog) provable() bool {
 	_, ok := d.subject.(*dockerfile.File)
-	return ok && len(d.plan.Files) > 0
+	return ok && len(d.plan.Files) > 0 && len(d.plan.Cures) > 0
 }
 
 // whyNotProve says why the plan cannot be proved by building, or "".

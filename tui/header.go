@@ -162,6 +162,9 @@ func (m *Model) filters() string {
 	if m.sieve.fresh {
 		on = append(on, m.T("new since yesterday"))
 	}
+	if m.sieve.ignored {
+		on = append(on, m.T("ignored"))
+	}
 	if c := m.sieve.chapter; c >= 0 {
 		on = append(on, m.chapterName(checks.Chapter(c)))
 	}

@@ -55,11 +55,13 @@ func bindings() []binding {
 		{group: groupFilter, keys: []string{"c"}, show: "c", does: checks.Msg("next chapter"), do: still(func(m *Model) { m.cycleChapter(1) })},
 		{group: groupFilter, keys: []string{"C"}, show: "C", does: checks.Msg("chapter before"), do: still(func(m *Model) { m.cycleChapter(-1) })},
 		{group: groupFilter, keys: []string{"n"}, show: "n", does: checks.Msg("only what is new since yesterday"), why: (*Model).whyNoHistory, do: still((*Model).filterFresh)},
+		{group: groupFilter, keys: []string{"I"}, show: "I", does: checks.Msg("only what is ignored, by whom and why"), why: (*Model).whyNoIgnored, do: still((*Model).filterIgnored)},
 		{group: groupFilter, keys: []string{"s"}, show: "s", does: checks.Msg("sort by severity, name, chapter, count"), do: still((*Model).cycleOrder)},
 		{group: groupFilter, keys: []string{"p"}, show: "p", does: checks.Msg("profile: security, hygiene, all"), why: (*Model).whyNoProfile, do: (*Model).cycleProfile},
 
 		{group: groupFix, keys: []string{"f"}, show: "f", does: checks.Msg("fix this finding"), hint: checks.Msg("fix"), why: (*Model).whyNoFix, do: (*Model).fixOne},
 		{group: groupFix, keys: []string{"F"}, show: "F", does: checks.Msg("fix everything of this subject"), hint: checks.Msg("fix all"), why: (*Model).whyNoFixAll, do: (*Model).fixAll},
+		{group: groupFix, keys: []string{"i"}, show: "i", does: checks.Msg("ignore this finding, with a reason"), why: (*Model).whyNoAccept, do: still((*Model).acceptOne)},
 		{group: groupFix, keys: []string{"y"}, show: "y", does: checks.Msg("copy the equivalent commands"), why: (*Model).whyNoCopy, do: (*Model).copyCommands},
 		{group: groupFix, keys: []string{"u"}, show: "u", does: checks.Msg("undo the last change"), hint: checks.Msg("undo"), why: (*Model).whyNoUndo, do: (*Model).undoLast},
 		{group: groupFix, keys: []string{"U"}, show: "U", does: checks.Msg("list of changes, undo any"), why: (*Model).whyNoLedger, do: (*Model).openLedger},
@@ -174,7 +176,7 @@ func (m *Model) back() {
 	case m.focus > subjectsPane:
 		m.setFocus(m.focus - 1)
 	case m.sieve.active() || m.order != bySeverity:
-		m.sieve.worse, m.sieve.chapter, m.sieve.fresh, m.order = 0, -1, false, bySeverity
+		m.sieve.worse, m.sieve.chapter, m.sieve.fresh, m.sieve.ignored, m.order = 0, -1, false, false, bySeverity
 		m.refreshSubjects()
 	}
 }

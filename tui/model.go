@@ -175,14 +175,15 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 	case tea.MouseWheelMsg:
 		m.wheel(msg)
 	default:
+		told := m.tell(msg)
 		for _, d := range m.dialogs {
 			if l, ok := d.(listener); ok {
 				if a, mine := l.hear(&m.ui, msg); mine {
-					return m.perform(a)
+					return tea.Batch(told, m.perform(a))
 				}
 			}
 		}
-		return m.answer(msg)
+		return tea.Batch(told, m.answer(msg))
 	}
 	return nil
 }

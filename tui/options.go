@@ -17,6 +17,7 @@ import (
 	"plimsoll/checks/inventory"
 	"plimsoll/fixes"
 	"plimsoll/fixes/fixer"
+	"plimsoll/fixes/ignore"
 )
 
 // Options are what the screen works with. Only Updates is required.
@@ -27,6 +28,14 @@ type Options struct {
 
 	// Fixer makes and applies plans; nil disables every key that changes things.
 	Fixer fixer.Fixer
+
+	// Accept makes the plan that writes down that a finding of a subject is
+	// accepted; nil disables the key.
+	Accept func(context.Context, checks.Subject, ignore.Acceptance) (*fixes.Plan, error)
+
+	// Changed is called after every change that was made or taken back; nil for
+	// nobody who wants to know.
+	Changed func()
 
 	// Prover proves plans for Dockerfiles by building; nil disables the key.
 	Prover Prover
@@ -56,9 +65,6 @@ type Options struct {
 	Scanners func(ctx context.Context, ref checks.Ref, progress func(fixes.Progress)) error
 
 	History *History // what is remembered; nil: nothing
-
-	// Lookout watches what containers do; nil: nobody does.
-	Lookout Lookout
 
 	// Engines are those that can be turned to; nil disables the key.
 	Engines Engines

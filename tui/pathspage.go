@@ -82,7 +82,7 @@ func (m *Model) findingOf(g attack.Ground) (findingRow, bool) {
 		return findingRow{}, false
 	}
 	f := g.Finding(&s.Report)
-	return findingRow{f, s}, f != nil
+	return findingRow{finding: f, subject: s}, f != nil
 }
 
 // key implements dialog.

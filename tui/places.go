@@ -24,7 +24,7 @@ type spot struct {
 	sure    bool            // for a Dockerfile: that the image was made from it
 }
 
-func (p *spot) row() findingRow { return findingRow{p.finding, p.subject} }
+func (p *spot) row() findingRow { return findingRow{finding: p.finding, subject: p.subject} }
 
 // A trail is one problem at all its places, from its cause to its effects.
 type trail struct {

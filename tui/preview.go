@@ -115,7 +115,9 @@ func (u *ui) mechanism(plan *fixes.Plan) string {
 	if plan.Downtime > 0 {
 		text += " · " + u.T("away for about %s", u.duration(plan.Downtime))
 	}
-	text += " · " + u.T("cures %d", len(plan.Cures))
+	if n := len(plan.Cures); n > 0 {
+		text += " · " + u.T("cures %d", n)
+	}
 	if n := len(plan.Leaves); n > 0 {
 		text += " · " + u.T("leaves %d", n)
 	}

@@ -246,6 +246,19 @@ var screens = []struct {
 		chooseFinding(t, m, "web", "container-runs-as-root")
 		press(m, "o")
 	}},
+	{"ignored", ignoring(), func(t *testing.T, m *Model) {
+		press(m, "I")
+		chooseFinding(t, m, "Dockerfile", "remote-script-piped-to-shell")
+		m.setFocus(detailPane)
+	}},
+	{"ignore", fixture(), func(t *testing.T, m *Model) {
+		chooseFinding(t, m, "Dockerfile", "user-missing")
+		press(m, "i", "N", "o", "tab", "2", "0", "2", "6", "enter")
+	}},
+	{"ignore-preview", fixture(), func(t *testing.T, m *Model) {
+		chooseFinding(t, m, "Dockerfile", "user-missing")
+		press(m, "i", "N", "o", "enter")
+	}},
 	{"choose", fixture(), func(t *testing.T, m *Model) {
 		choose(t, m, "web")
 		press(m, "F", "down")
@@ -273,7 +286,7 @@ func TestScreens(t *testing.T) {
 		for _, language := range []assets.Language{assets.English, assets.German} {
 			for _, size := range [][2]int{{80, 24}, {160, 45}} {
 				t.Run(fmt.Sprintf("%s/%dx%d-%s", s.name, size[0], size[1], language), func(t *testing.T) {
-					o := Options{Language: language, Fixer: &fakeFixer{entries: changes()}, Prover: &fakeProver{}, DemoHint: "plimsoll --demo", Repolicy: func(checks.Profile) {}}
+					o := Options{Language: language, Fixer: &fakeFixer{entries: changes()}, Prover: &fakeProver{}, Accept: accepting, DemoHint: "plimsoll --demo", Repolicy: func(checks.Profile) {}}
 					m := newModel(t, o, size[0], size[1])
 					drive(m, updateMsg(s.update))
 					s.do(t, m)
@@ -304,7 +317,7 @@ func TestSizes(t *testing.T) {
 	for _, s := range screens {
 		for _, size := range [][2]int{{0, 0}, {1, 1}, {5, 2}, {24, 6}, {30, 7}, {40, 10}, {41, 13}, {79, 14}, {99, 40}, {100, 12}, {101, 11}, {300, 6}, {500, 200}} {
 			t.Run(fmt.Sprintf("%s/%dx%d", s.name, size[0], size[1]), func(t *testing.T) {
-				m := newModel(t, Options{Fixer: &fakeFixer{entries: changes()}, Prover: &fakeProver{}}, 120, 40)
+				m := newModel(t, Options{Fixer: &fakeFixer{entries: changes()}, Prover: &fakeProver{}, Accept: accepting}, 120, 40)
 				drive(m, updateMsg(s.update))
 				s.do(t, m)
 				drive(m, tea.WindowSizeMsg{Width: size[0], Height: size[1]})

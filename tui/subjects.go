@@ -55,6 +55,7 @@ type sieve struct {
 	worse   checks.Severity // at least this bad; 0 for all
 	chapter int             // -1 for all
 	fresh   bool            // new since yesterday; see [Model.wants]
+	ignored bool            // what does not count, instead of what does
 }
 
 func (s *sieve) wants(f *checks.Finding) bool {
@@ -62,7 +63,7 @@ func (s *sieve) wants(f *checks.Finding) bool {
 }
 
 // active reports whether anything is hidden.
-func (s *sieve) active() bool { return s.worse > checks.Info || s.chapter >= 0 || s.fresh }
+func (s *sieve) active() bool { return s.worse > checks.Info || s.chapter >= 0 || s.fresh || s.ignored }
 
 // wants reports whether finding i of s passes the filters.
 func (m *Model) wants(s *subject, i int) bool {
@@ -75,6 +76,14 @@ func (m *Model) count(s *subject) counts {
 		return s.counts
 	}
 	var c counts
+	if m.sieve.ignored {
+		for i := range s.Report.Suppressed {
+			if f := &s.Report.Suppressed[i].Finding; m.sieve.wants(f) {
+				c[f.Severity]++
+			}
+		}
+		return c
+	}
 	for i := range s.Report.Findings {
 		if m.wants(s, i) {
 			c[s.Report.Findings[i].Severity]++

@@ -165,7 +165,7 @@ func shortened(output string) string {
 	return output
 }
 
-var oomKilled = alerting(checks.Check{
+var oomKilled = stateful(checks.Check{
 	ID:       "container-oom-killed",
 	Title:    "Killed for want of memory",
 	Severity: checks.Medium,

@@ -12,9 +12,7 @@ func Checks() []*checks.Check {
 		runtimeDowngraded, memoryNoReservation, limitTooTight, portUnneeded, legacyLinks,
 		mountWritableNeedlessly, dataInWritableLayer, autoRemoveWithData, secretFileReadable,
 		crashLooping, unhealthy, oomKilled,
-		sshdRunning, execRoot, execPrivileged, processUserMismatch, unexpectedProcess, fileDrift,
-		shellOpened, packageManagerRun, unexpectedListener, cpuSustained,
-		outboundSuspicious, sensitiveFileRead, escapeAttempt, filelessExec, falcoAlert,
+		sshdRunning, execRoot, processUserMismatch, unexpectedProcess, fileDrift,
 		imageNotCurrent, imageOutdated, imageMutableRef, tooOld, stoppedLeftover, attributesUnsupported,
 	})
 }

@@ -10,7 +10,7 @@ import (
 	"plimsoll/checks"
 )
 
-var crashLooping = alerting(checks.Check{
+var crashLooping = stateful(checks.Check{
 	ID:       "container-crash-looping",
 	Title:    "Crash loop",
 	Severity: checks.Medium,

@@ -131,7 +131,7 @@ func (r reader) closer(ctx context.Context, c *container.Container) *container.C
 		}
 	}
 	if running && c.Image != nil && len(c.Image.RepoDigests) > 0 && !strings.Contains(c.Settings.Image, "sha256:") {
-		seen.Served = r.serves(ctx, &seen)
+		seen.Served = r.registry.ask(ctx, r.client, c.Settings.Image)
 	}
 	return &seen
 }
@@ -146,8 +146,8 @@ func (r reader) sample(ctx context.Context, id string) (*api.StatsResponse, erro
 	return s, json.NewDecoder(io.LimitReader(result.Body, 1<<20)).Decode(s)
 }
 
-// registries are what registries were asked about containers.
-type registries struct {
+// A registry is what registries were asked, through the engine.
+type registry struct {
 	mu     sync.Mutex
 	served map[string]string // digest by reference, "" when the registry did not say
 	failed int
@@ -160,7 +160,7 @@ const (
 
 // ask returns the digest that the registry has for ref. Each reference is
 // asked for once, and none once registries turn out to be out of reach.
-func (x *registries) ask(ctx context.Context, c *client.Client, ref string) string {
+func (x *registry) ask(ctx context.Context, c *client.Client, ref string) string {
 	x.mu.Lock()
 	defer x.mu.Unlock() // one question at a time is polite
 	if digest, ok := x.served[ref]; ok || x.failed >= mostFailures {
@@ -180,14 +180,14 @@ func (x *registries) ask(ctx context.Context, c *client.Client, ref string) stri
 }
 
 // forget lets every registry be asked again: another engine may reach others.
-func (x *registries) forget() {
+func (x *registry) forget() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.served, x.failed = nil, 0
 }
 
-// known is [registries.ask] without asking.
-func (x *registries) known(ref string) string {
+// known is [registry.ask] without asking.
+func (x *registry) known(ref string) string {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.served[ref]
@@ -231,9 +231,6 @@ func (w *world) look(ctx context.Context) {
 	go w.v.guard(ctx, func() {
 		seen := r.look(asking, next)
 		w.v.post(ctx, func(w *world) { w.looked(seen) })
-		if saw := w.v.options.Saw; saw != nil {
-			saw(seen)
-		}
 	})
 }
 
@@ -251,10 +248,10 @@ func (w *world) looked(seen *container.Container) {
 	if !ok {
 		return
 	}
-	around, alerts := now.Around, now.Alerts
+	around := now.Around
 	item.Subject = inherit(now, seen)
 	if c := item.Subject.(*container.Container); c != now {
-		c.Around, c.Alerts = around, alerts
+		c.Around = around
 	} else {
 		delete(w.looks.at, key) // it was started anew meanwhile
 	}
@@ -268,15 +265,15 @@ func (w *world) renewed(item Item) Item {
 		return item
 	}
 	key := identify(item.Ref)
-	with := c
-	if before, ok := w.items[key].Subject.(*container.Container); ok {
-		if with = inherit(c, before); with == c {
-			delete(w.looks.at, key)
-		}
+	before, ok := w.items[key].Subject.(*container.Container)
+	if !ok {
+		return item
 	}
-	if with = w.alerted(with); with != c {
+	if with := inherit(c, before); with != c {
 		item.Subject = with
 		item.Report = w.v.judge(with)
+	} else {
+		delete(w.looks.at, key)
 	}
 	return item
 }

@@ -23,7 +23,6 @@ import (
 	"plimsoll/checks/engine"
 	"plimsoll/checks/host"
 	"plimsoll/checks/image"
-	"plimsoll/checks/registry"
 )
 
 // reader takes snapshots of subjects.
@@ -34,9 +33,7 @@ type reader struct {
 	site     Site // its root is nil for a demo, which has no files
 	images   *images
 	contexts *contexts
-	registry *registries
-	direct   *registry.Client // nil: only the engine asks
-	ask      registry.Mode
+	registry *registry
 	samples  *atomic.Int32 // of stats that were taken; nil: only what an inspection shows
 
 	lists   lists

@@ -22,7 +22,7 @@ func (m *Mechanic) Apply(ctx context.Context, id string, plan *fixes.Plan, recor
 	if !ok {
 		return nil, errdefs.ErrInvalidArgument.WithMessage("the plan was not made by this program")
 	}
-	project, err := openProject(filepath.Dir(p.proof.after.file.text().path))
+	project, err := openProject(p.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +121,9 @@ func (p *patch) verify(project *project, plan *fixes.Plan) (*fixes.Receipt, erro
 		}
 		content[t.source.Name] = data
 		receipt.Proof = append(receipt.Proof, checks.Msg("%s holds exactly what was planned, %d bytes", t.change.Name, len(data)))
+	}
+	if p.proof == nil {
+		return receipt, nil
 	}
 	before := p.proof.before
 	source, ok := content[filepath.Base(before.file.text().path)]

@@ -46,7 +46,8 @@ func New(kind checks.Kind, o Options) *Mechanic {
 
 // A patch is what Apply needs of a plan: fixes.Plan.Detail.
 type patch struct {
-	proof    *proof
+	dir      string
+	proof    *proof // nil for what was proved elsewhere, see [Mechanic.PlanWrite]
 	vault    vault
 	deposits []deposit
 	targets  []target
@@ -112,7 +113,7 @@ func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fix
 	plan.Cures, plan.Leaves = proof.cures, proof.leaves
 	plan.Notes = proof.notes
 
-	p := &patch{proof: proof, vault: vaultOf(m.o.Secrets, project.dir)}
+	p := &patch{dir: project.dir, proof: proof, vault: vaultOf(m.o.Secrets, project.dir)}
 	if err := p.aim(project, file, id, request.Beside); err != nil {
 		if err := block(err); err != nil {
 			return nil, err

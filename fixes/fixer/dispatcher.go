@@ -108,6 +108,35 @@ func (d *Dispatcher) atSource(ctx context.Context, subject checks.Subject, reque
 	return d.Plan(ctx, file, there)
 }
 
+// A Writer is a mechanic that writes one file as it is told, for changes that
+// cure no finding.
+type Writer interface {
+	PlanWrite(subject checks.Ref, change fixes.FileChange, title checks.Message) (*fixes.Plan, error)
+}
+
+// PlanWrite plans a change of one file that whoever asks has proved. It is
+// applied, recorded and undone like the fixes of subject's kind.
+func (d *Dispatcher) PlanWrite(ctx context.Context, subject checks.Ref, change fixes.FileChange, title checks.Message) (*fixes.Plan, error) {
+	m, err := d.mechanic(subject)
+	if err != nil {
+		return nil, err
+	}
+	w, ok := m.(Writer)
+	if !ok {
+		return nil, errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf("nothing here writes a file for a subject of kind %q", subject.Kind))
+	}
+	engine, err := d.engine(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := w.PlanWrite(subject, change, title)
+	if err != nil {
+		return nil, err
+	}
+	plan.ID, plan.Engine = ledger.NewID(d.o.Now()), engine
+	return plan, nil
+}
+
 // refresh reads subject again and finds the requested findings in it, because
 // the fixes of a finding speak of the snapshot that it was found in.
 func (d *Dispatcher) refresh(ctx context.Context, subject checks.Subject, request fixes.Request) (checks.Subject, fixes.Request, error) {

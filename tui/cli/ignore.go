@@ -93,18 +93,30 @@ func (a *app) ignore(cmd *cobra.Command, arg string, accept ignore.Acceptance, o
 	case checks.Dockerfile:
 		return a.ignoreInDockerfile(cmd, arg, accept, o)
 	case checks.Compose:
-		source := item.Subject.(*compose.File).Source
-		edit, err := accept.YAML(source, a.suite)
+		change, err := a.composeComment(item.Subject.(*compose.File), accept)
 		if err != nil {
 			return err
 		}
-		after := patched(source, edit)
-		if _, err := compose.Parse(item.Ref.ID, item.Ref.Name, after); err != nil {
-			return err
-		}
-		return a.change(fixes.FileChange{Path: item.Ref.ID, Name: item.Ref.Name, Before: source, After: after, Edits: []checks.Edit{edit}}, o)
+		return a.change(change, o)
 	}
-	return a.ignoreInConfiguration(item, accept, o)
+	change, err := a.configurationEntry(".", item.Ref, accept)
+	if err != nil {
+		return err
+	}
+	return a.change(change, o)
+}
+
+// composeComment returns the change of f that accepts a finding in it.
+func (a *app) composeComment(f *compose.File, accept ignore.Acceptance) (fixes.FileChange, error) {
+	edit, err := accept.YAML(f.Source, a.suite)
+	if err != nil {
+		return fixes.FileChange{}, err
+	}
+	after := patched(f.Source, edit)
+	if _, err := compose.Parse(f.Ref().ID, f.Ref().Name, after); err != nil {
+		return fixes.FileChange{}, err
+	}
+	return fixes.FileChange{Path: f.Ref().ID, Name: f.Ref().Name, Before: f.Source, After: after, Edits: []checks.Edit{edit}}, nil
 }
 
 // finding returns the subject that arg names and completes accept by the line
@@ -157,31 +169,34 @@ func (a *app) ignoreInDockerfile(cmd *cobra.Command, arg string, accept ignore.A
 	return a.fix(cmd, s, []string{arg}, fixOptions{checks: []string{ignore.ID}, dryRun: o.dryRun, yes: o.yes}, checks.Values{})
 }
 
-func (a *app) ignoreInConfiguration(item inventory.Item, accept ignore.Acceptance, o ignoreOptions) error {
+// configurationEntry returns the change of the configuration of the project at
+// dir that accepts a finding of subject, which is no file.
+func (a *app) configurationEntry(dir string, subject checks.Ref, accept ignore.Acceptance) (fixes.FileChange, error) {
+	none := fixes.FileChange{}
 	if a.demo {
-		return errors.New(a.T("the demo has no project to write this to: nothing is changed"))
+		return none, errors.New(a.T("the demo has no project to write this to: nothing is changed"))
 	}
-	path := projectConfig(".")
+	path := projectConfig(dir)
 	if path == "" {
 		var err error
-		if path, err = filepath.Abs(configName); err != nil {
-			return err
+		if path, err = filepath.Abs(filepath.Join(dir, configName)); err != nil {
+			return none, err
 		}
 	}
 	source, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return none, err
 	}
 	created := err != nil
-	edit, err := accept.Entry(source, item.Ref)
+	edit, err := accept.Entry(source, subject)
 	if err != nil {
-		return err
+		return none, err
 	}
 	after := patched(source, edit)
 	if err := a.oneMore(source, after, path); err != nil {
-		return err
+		return none, err
 	}
-	return a.change(fixes.FileChange{Path: path, Name: filepath.Base(path), Created: created, Before: source, After: after, Edits: []checks.Edit{edit}}, o)
+	return fixes.FileChange{Path: path, Name: filepath.Base(path), Created: created, Before: source, After: after, Edits: []checks.Edit{edit}}, nil
 }
 
 // oneMore proves that after says what before says, and one exception more.
