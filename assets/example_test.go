@@ -17,6 +17,8 @@ import (
 	"plimsoll/checks/compose"
 	"plimsoll/checks/container"
 	"plimsoll/checks/dockerfile"
+	"plimsoll/checks/runtime"
+	"plimsoll/checks/runtime/falco"
 )
 
 // An example is a fenced block of an explanation that claims to be bad or good.
@@ -188,6 +190,18 @@ func seen(c *container.Container, part json.RawMessage) error {
 		return err
 	}
 	switch {
+	case keys["ProcessConfig"] != nil:
+		var started dockercontainer.ExecInspectResponse
+		err := strict(part, &started)
+		facts := runtime.FactsOf(*c.Inspect)
+		c.Alerts = append(c.Alerts, runtime.JudgeExec(&facts, runtime.ExecOf(started), clock)...)
+		return err
+	case keys["Normal"] != nil:
+		return watched(c, part)
+	case keys["rule"] != nil:
+		alert, err := falco.Parse(part)
+		c.Alerts = append(c.Alerts, alert.Alert(clock, func(string, string) *runtime.Facts { f := runtime.FactsOf(*c.Inspect); return &f }))
+		return err
 	case keys["Titles"] != nil:
 		var top dockercontainer.TopResponse
 		err := strict(part, &top)
@@ -211,6 +225,26 @@ func seen(c *container.Container, part json.RawMessage) error {
 	c.TagID, c.Served = tagged.ID, "sha256:"+strings.Repeat("2", 64)
 	if c.Inspect.Image == "" || c.Inspect.Image == tagged.ID {
 		c.Image = &tagged
+	}
+	return nil
+}
+
+// watched judges what a container was seen to do for a quarter of an hour,
+// beside what is normal for it.
+func watched(c *container.Container, part json.RawMessage) error {
+	var example struct {
+		Normal    runtime.Normal
+		Listening []runtime.Listener
+		CPU       float64
+	}
+	if err := strict(part, &example); err != nil {
+		return err
+	}
+	example.Normal.Declared = true
+	facts := runtime.FactsOf(*c.Inspect)
+	m := runtime.NewMonitor(runtime.Options{Normals: &runtime.Normals{Declared: func(*runtime.Facts) *runtime.Normal { return &example.Normal }}})
+	for _, at := range []time.Time{clock.Add(-15 * time.Minute), clock} {
+		c.Alerts = append(c.Alerts, m.Seen(&facts, runtime.Look{At: at, Listening: example.Listening, CPU: example.CPU})...)
 	}
 	return nil
 }

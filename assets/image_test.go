@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 
 	dockercontainer "github.com/moby/moby/api/types/container"
 	dockerimage "github.com/moby/moby/api/types/image"
@@ -12,6 +13,7 @@ import (
 	"plimsoll/checks"
 	"plimsoll/checks/image"
 	"plimsoll/checks/image/layers"
+	"plimsoll/checks/registry"
 )
 
 // imageOf returns an image from an excerpt of its inspection, alone or with that
@@ -36,6 +38,7 @@ func imageOf(source []byte) (checks.Subject, error) {
 			i.Builds = []string{"Dockerfile"}
 		}
 	}
+	i.Upstream = upstreamOf(i)
 	if len(parts) == 1 {
 		return i, nil
 	}
@@ -59,11 +62,32 @@ func imageOf(source []byte) (checks.Subject, error) {
 	return i, nil
 }
 
+// upstreamOf is what the registry of the examples says of i: the digest of twos
+// for every tag, built a month ago, or yesterday below fresh; the versions 1.5.0
+// and 2.0.0 of everything.
+func upstreamOf(i *image.Image) *image.Upstream {
+	u := &image.Upstream{}
+	if len(i.Inspect.RepoDigests) == 0 {
+		return u
+	}
+	for _, tag := range i.Inspect.RepoTags {
+		s := image.Served{Ref: tag, Digest: "sha256:" + strings.Repeat("2", 64), Created: clock.AddDate(0, -1, 0)}
+		if strings.HasPrefix(tag, "fresh/") {
+			s.Created = clock.AddDate(0, 0, -1)
+		}
+		s.Newer = !i.Is(s.Digest)
+		_, name, _ := strings.Cut(tag, ":")
+		s.Same, s.Later = registry.Newer(name, []string{"1.5.0", "2.0.0"})
+		u.Tags = append(u.Tags, s)
+	}
+	return u
+}
+
 // exampleImage is what is left out of an example.
 func exampleImage() *image.Image {
 	i := &image.Image{Now: clock, Arch: "amd64", Use: &image.Use{}, Builds: []string{}}
 	i.Inspect.ID = "sha256:" + strings.Repeat("b", 64)
-	i.Rules = image.Rules{Registries: []string{"docker.io", "registry.example.com"}, Licenses: []string{"AGPL-*"}}
+	i.Rules = image.Rules{Registries: []string{"docker.io", "registry.example.com"}, Licenses: []string{"AGPL-*"}, CoolDown: 3 * 24 * time.Hour}
 	return i
 }
 

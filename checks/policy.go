@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Profile selects checks by what they are for.
@@ -38,6 +39,7 @@ type Policy struct {
 	Labels     map[string]Label // what labels of images must be, by key
 	OnlyLabels bool             // labels that are not among Labels are superfluous
 	Licenses   []string         // that packages in images may not be under: "AGPL-*"
+	CoolDown   time.Duration    // for which an update has to have been out
 }
 
 // Wants reports whether c is run at all.

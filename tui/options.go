@@ -66,6 +66,9 @@ type Options struct {
 
 	History *History // what is remembered; nil: nothing
 
+	// Lookout watches what containers do; nil: nobody does.
+	Lookout Lookout
+
 	// Engines are those that can be turned to; nil disables the key.
 	Engines Engines
 

@@ -165,7 +165,7 @@ func shortened(output string) string {
 	return output
 }
 
-var oomKilled = stateful(checks.Check{
+var oomKilled = alerting(checks.Check{
 	ID:       "container-oom-killed",
 	Title:    "Killed for want of memory",
 	Severity: checks.Medium,

@@ -12,7 +12,9 @@ func Checks() []*checks.Check {
 		runtimeDowngraded, memoryNoReservation, limitTooTight, portUnneeded, legacyLinks,
 		mountWritableNeedlessly, dataInWritableLayer, autoRemoveWithData, secretFileReadable,
 		crashLooping, unhealthy, oomKilled,
-		sshdRunning, execRoot, processUserMismatch, unexpectedProcess, fileDrift,
+		sshdRunning, execRoot, execPrivileged, processUserMismatch, unexpectedProcess, fileDrift,
+		shellOpened, packageManagerRun, unexpectedListener, cpuSustained,
+		outboundSuspicious, sensitiveFileRead, escapeAttempt, filelessExec, falcoAlert,
 		imageNotCurrent, imageOutdated, imageMutableRef, tooOld, stoppedLeftover, attributesUnsupported,
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/api/types/image"
 
 	"plimsoll/checks"
+	"plimsoll/checks/runtime"
 )
 
 // A Container is a snapshot of one container.
@@ -46,6 +47,9 @@ type Container struct {
 
 	// Processes are those that run in it, nil when nobody looked.
 	Processes []Process
+
+	// Alerts are what it was seen to do that it should not, the oldest first.
+	Alerts []runtime.Alert
 
 	// Places are what stands behind its mounts on this machine, by target;
 	// nil when nobody looked, or the engine runs elsewhere.

@@ -76,7 +76,7 @@ const (
 
 // cases name what is changed in a sound container and all that is found then:
 // id and, after a space, key. Findings that a case does not name are failures.
-var cases = slices.Concat(firstCases, privilegeCases, mountCases, limitCases, networkCases, stateCases, seenCases, besideCases)
+var cases = slices.Concat(firstCases, privilegeCases, mountCases, limitCases, networkCases, stateCases, seenCases, besideCases, alertCases())
 
 type testCase struct {
 	name   string

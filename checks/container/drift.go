@@ -20,7 +20,7 @@ var decidingFiles = []string{
 	"/root/.ssh", "/etc/ssh/sshd_config", "/etc/profile.d",
 }
 
-var fileDrift = stateful(checks.Check{
+var fileDrift = alerting(checks.Check{
 	ID:       "container-file-drift",
 	Title:    "Programs changed since the start",
 	Severity: checks.High,

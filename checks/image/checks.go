@@ -21,7 +21,7 @@ func Checks() []*checks.Check {
 		// runtime monitoring
 		healthcheckMissing,
 		// updates
-		eolOS, eolRuntime, oldBuild, baseOutdated, latestOnly, historyUpdateAlone, historyUpgrade, dangling, unused,
+		eolOS, eolRuntime, oldBuild, outdated, updateTooFresh, newerVersion, baseOutdated, latestOnly, historyUpdateAlone, historyUpgrade, dangling, unused,
 		// hygiene
 		shellForm, architectureMismatch, noDockerfile,
 	}

@@ -35,6 +35,8 @@ type Image struct {
 	Scans    []vulnerability.Scan
 	Together []vulnerability.Vulnerability
 
+	Upstream *Upstream // what registries say; nil when they were not asked
+
 	Arch  string // of the engine, as in GOARCH: "amd64"; "" when not known
 	Use   *Use   // what containers make of it; nil when not known
 	Base  *Base  // what it was built on; nil when not known
@@ -49,8 +51,9 @@ type Image struct {
 
 // Rules are what the project has decided, from its settings.
 type Rules struct {
-	Registries []string // that images may come from; empty means any
-	Licenses   []string // SPDX ids of packages that may not be in them: "AGPL-3.0-only", "GPL-*"
+	Registries []string      // that images may come from; empty means any
+	CoolDown   time.Duration // for which an update has to have been out
+	Licenses   []string      // SPDX ids of packages that may not be in them: "AGPL-3.0-only", "GPL-*"
 }
 
 // Use is what containers make of an image.
@@ -79,6 +82,9 @@ func (i *Image) Incomplete() error {
 		all = append(all, &checks.Problem{What: checks.Msg("the files of %s were not all read (%s)", i.Ref().Name, err.Error()), Err: err})
 	case i.KnownErr != nil:
 		all = append(all, &checks.Problem{What: checks.Msg("the packages of %s were not all looked up (%s)", i.Ref().Name, i.KnownErr.Error()), Err: i.KnownErr})
+	}
+	if i.Upstream != nil {
+		all = append(all, i.Upstream.Errs...)
 	}
 	for _, s := range i.Scans {
 		if s.Problem != nil {

@@ -198,6 +198,12 @@ var cases = []struct {
 		i.Rules.Registries, i.Inspect.RepoDigests = []string{"registry.example.com/team"}, []string{"registry.example.com/team/shop@sha256:1"}
 	}, nil},
 	{"built here", func(i *Image) { i.Rules.Registries = []string{"registry.example.com"} }, nil},
+	{"registry has another", func(i *Image) { i.Upstream = &Upstream{Tags: []Served{{Ref: "shop:1", Newer: true}}} }, []string{"image-outdated shop:1"}},
+	{"too fresh", func(i *Image) {
+		i.Rules.CoolDown = 3 * day
+		i.Upstream = &Upstream{Tags: []Served{{Ref: "shop:1", Newer: true, Created: i.Now.Add(-day)}}}
+	}, []string{"image-update-too-fresh shop:1"}},
+	{"later version", func(i *Image) { i.Upstream = &Upstream{Tags: []Served{{Ref: "shop:1.0", Same: "1.1"}}} }, []string{"image-newer-version-tag shop:1.0"}},
 	{"content trust", func(i *Image) { i.Trust = "/home/me/.docker/trust/tuf/docker.io/library/shop" }, []string{"image-trust-legacy-dct"}},
 	{"no Dockerfile", func(i *Image) { i.Builds = []string{} }, []string{"image-no-dockerfile-known"}},
 	{"a Dockerfile", func(i *Image) { i.Builds = []string{"Dockerfile"} }, nil},

@@ -123,11 +123,21 @@ var legacyTrust = check(checks.Check{
 
 var baseOutdated = check(checks.Check{
 	ID:       "image-base-outdated",
-	Title:    "Image was built on an older base than is here",
+	Title:    "Image was built on an older base than there is",
 	Severity: checks.Medium,
 	Chapter:  checks.Updates,
 	Refs:     []string{"CIS 4.4 (v1.6.0)"},
 }, func(i *Image, report func(checks.Finding)) {
+	if u := i.Upstream; u != nil && u.Base != nil && u.Base.Newer {
+		report(checks.Finding{
+			Message: checks.Msg("the registry serves another %s than the one that %s was built on", u.Base.Ref, i.Ref().Name),
+			Evidence: []checks.Evidence{
+				{Source: u.Base.Source, Detail: u.Base.Ref},
+				{Source: "registry, " + u.Base.Ref, Detail: u.Base.Digest},
+			},
+		})
+		return
+	}
 	b := i.Base
 	if b == nil || len(b.Layers) == 0 || len(i.Inspect.RootFS.Layers) == 0 {
 		return

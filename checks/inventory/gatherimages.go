@@ -23,11 +23,15 @@ func (g *gathering) completeImages(ctx context.Context, all []host.Attached) {
 		}
 		builders = buildersOf(files)
 	}
+	said := g.v.upstreams(ctx, g.items, func(i *image.Image) bool {
+		return g.v.asksAbout(i, g.named(), len(use[i.Inspect.ID]) > 0)
+	})
 	for _, item := range g.items {
 		i, ok := item.Subject.(*image.Image)
 		if !ok {
 			continue
 		}
+		i.Upstream = said[i.Inspect.ID]
 		i.Use = &image.Use{Containers: use[i.Inspect.ID]}
 		if builders != nil {
 			i.Builds = buildsOf(i, builders)
@@ -38,10 +42,13 @@ func (g *gathering) completeImages(ctx context.Context, all []host.Attached) {
 	}
 }
 
+// named reports whether the user named images, rather than meaning all.
+func (g *gathering) named() bool { return len(g.selection.Images) > 0 && !g.selection.AllImages }
+
 // readsLayers reports whether the layers of i are read: those of an image that
 // is named are, unless nobody wants any.
 func (g *gathering) readsLayers(i *image.Image) bool {
-	named := len(g.selection.Images) > 0 && !g.selection.AllImages
+	named := g.named()
 	switch mode := g.v.options.Layers; mode {
 	case layers.Off:
 		return false

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"plimsoll/checks"
+	"plimsoll/checks/runtime"
 )
 
 // An Item is one subject as it is known now. It replaces every earlier item
@@ -58,6 +59,8 @@ type Update struct {
 	Items    []Item       // new or changed
 	Removed  []checks.Ref // gone
 	Complete bool         // everything that exists has been read at least once
+
+	Alerts []runtime.Alert // that were raised since, the oldest first
 }
 
 // A Phase is how the connection to the engine stands.

@@ -21,6 +21,8 @@ import (
 	"plimsoll/checks/host"
 	"plimsoll/checks/image"
 	"plimsoll/checks/image/layers"
+	"plimsoll/checks/registry"
+	"plimsoll/checks/runtime"
 	"plimsoll/checks/scanner"
 	"plimsoll/checks/suppress"
 	"plimsoll/checks/vulnerability"
@@ -42,8 +44,15 @@ type Options struct {
 
 	Advisories *vulnerability.Store // nil: nothing is looked up
 
+	Registry *registry.Client // nil: no registry is asked by us
+	Ask      registry.Mode    // about which images; also says whether the engine may ask
+
 	Scanners []scanner.Name // of others, that look at what is read as well
 	Scans    scanner.Cache  // of what they said
+
+	// Saw is told what was seen of running containers, by goroutines of its
+	// own; nil: nobody wants to know.
+	Saw func(*container.Container)
 }
 
 // An Inventory knows everything there is to check. Its methods may be called
@@ -54,7 +63,7 @@ type Inventory struct {
 	inbox   chan func(*world)
 	target  atomic.Pointer[engine.Target] // nil without an engine
 	client  atomic.Pointer[client.Client] // of the session, nil before the first
-	asked   registry
+	asked   registries
 	follow  follower
 
 	engineAgain, filesAgain chan struct{} // asks a source to list everything again
@@ -85,11 +94,13 @@ type world struct {
 	users    map[identity]string        // image of each container, by id
 	builders bool                       // Dockerfiles or compose files changed since images were told
 	scans    scans
+	inquiry  inquiry
 
 	engineListed, filesListed bool // everything of this source has been listed once
 	engine                    engine.Info
 
-	looks looks
+	looks  looks
+	alerts map[string][]runtime.Alert // by container id, the oldest first
 }
 
 // readers is how many subjects are read at once: more gains nothing on a real
@@ -100,8 +111,8 @@ const readers = 4
 // updates: lists first, details as they are read. It may be called once.
 func (v *Inventory) Watch(ctx context.Context) <-chan Update {
 	updates := make(chan Update)
-	w := &world{v: v, out: newOutbox(), items: map[identity]Item{}, reading: map[identity]bool{}, images: &images{}, attached: map[identity]host.Attached{}, users: map[identity]string{}, scans: newScans()}
-	w.looks.at = map[identity]time.Time{}
+	w := &world{v: v, out: newOutbox(), items: map[identity]Item{}, reading: map[identity]bool{}, images: &images{}, attached: map[identity]host.Attached{}, users: map[identity]string{}, scans: newScans(), inquiry: newInquiry()}
+	w.looks.at, w.alerts = map[identity]time.Time{}, map[string][]runtime.Alert{}
 	w.out.engine = EngineState{Phase: Absent, Demo: v.options.Demo, Err: v.options.Absent}
 	w.out.pending = true
 	v.follow.ctx = ctx
@@ -158,6 +169,7 @@ func (w *world) run(ctx context.Context, updates chan<- Update) {
 		case f := <-w.v.inbox:
 			f(w)
 			w.look(ctx)
+			w.ask(ctx)
 		case <-w.due:
 			w.due = nil
 			w.read(ctx, slots)
@@ -303,7 +315,7 @@ func (v *Inventory) reader(ctx context.Context, x *images, c *client.Client) rea
 		}
 		return factsOf(info)
 	}
-	r := reader{client: c, lists: l, facts: sync.OnceValue(facts), images: x, registry: &v.asked, project: projectRules(v.policy.Load()), keys: keyRecord{v.options.Keys}}
+	r := reader{client: c, lists: l, facts: sync.OnceValue(facts), images: x, registry: &v.asked, direct: v.options.Registry, ask: v.options.Ask, project: projectRules(v.policy.Load()), keys: keyRecord{v.options.Keys}}
 	if !v.options.Demo {
 		if r.site = v.options.Site; r.site.Root == nil {
 			r.site = here()
@@ -329,6 +341,7 @@ func (w *world) remove(ref checks.Ref) {
 	if _, busy := w.reading[identify(ref)]; busy {
 		w.reading[identify(ref)] = true // what is being read is already history
 	}
+	delete(w.alerts, ref.ID)
 	if _, known := w.items[identify(ref)]; known {
 		delete(w.items, identify(ref))
 		w.out.remove(ref)

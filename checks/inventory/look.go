@@ -131,7 +131,7 @@ func (r reader) closer(ctx context.Context, c *container.Container) *container.C
 		}
 	}
 	if running && c.Image != nil && len(c.Image.RepoDigests) > 0 && !strings.Contains(c.Settings.Image, "sha256:") {
-		seen.Served = r.registry.ask(ctx, r.client, c.Settings.Image)
+		seen.Served = r.serves(ctx, &seen)
 	}
 	return &seen
 }
@@ -146,8 +146,8 @@ func (r reader) sample(ctx context.Context, id string) (*api.StatsResponse, erro
 	return s, json.NewDecoder(io.LimitReader(result.Body, 1<<20)).Decode(s)
 }
 
-// A registry is what registries were asked, through the engine.
-type registry struct {
+// registries are what registries were asked about containers.
+type registries struct {
 	mu     sync.Mutex
 	served map[string]string // digest by reference, "" when the registry did not say
 	failed int
@@ -160,7 +160,7 @@ const (
 
 // ask returns the digest that the registry has for ref. Each reference is
 // asked for once, and none once registries turn out to be out of reach.
-func (x *registry) ask(ctx context.Context, c *client.Client, ref string) string {
+func (x *registries) ask(ctx context.Context, c *client.Client, ref string) string {
 	x.mu.Lock()
 	defer x.mu.Unlock() // one question at a time is polite
 	if digest, ok := x.served[ref]; ok || x.failed >= mostFailures {
@@ -180,14 +180,14 @@ func (x *registry) ask(ctx context.Context, c *client.Client, ref string) string
 }
 
 // forget lets every registry be asked again: another engine may reach others.
-func (x *registry) forget() {
+func (x *registries) forget() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.served, x.failed = nil, 0
 }
 
-// known is [registry.ask] without asking.
-func (x *registry) known(ref string) string {
+// known is [registries.ask] without asking.
+func (x *registries) known(ref string) string {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.served[ref]
@@ -231,6 +231,9 @@ func (w *world) look(ctx context.Context) {
 	go w.v.guard(ctx, func() {
 		seen := r.look(asking, next)
 		w.v.post(ctx, func(w *world) { w.looked(seen) })
+		if saw := w.v.options.Saw; saw != nil {
+			saw(seen)
+		}
 	})
 }
 
@@ -248,10 +251,10 @@ func (w *world) looked(seen *container.Container) {
 	if !ok {
 		return
 	}
-	around := now.Around
+	around, alerts := now.Around, now.Alerts
 	item.Subject = inherit(now, seen)
 	if c := item.Subject.(*container.Container); c != now {
-		c.Around = around
+		c.Around, c.Alerts = around, alerts
 	} else {
 		delete(w.looks.at, key) // it was started anew meanwhile
 	}
@@ -265,15 +268,15 @@ func (w *world) renewed(item Item) Item {
 		return item
 	}
 	key := identify(item.Ref)
-	before, ok := w.items[key].Subject.(*container.Container)
-	if !ok {
-		return item
+	with := c
+	if before, ok := w.items[key].Subject.(*container.Container); ok {
+		if with = inherit(c, before); with == c {
+			delete(w.looks.at, key)
+		}
 	}
-	if with := inherit(c, before); with != c {
+	if with = w.alerted(with); with != c {
 		item.Subject = with
 		item.Report = w.v.judge(with)
-	} else {
-		delete(w.looks.at, key)
 	}
 	return item
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"plimsoll/checks"
+	"plimsoll/checks/runtime"
 )
 
 // identity is what makes an item the same across updates.
@@ -23,6 +24,7 @@ type outbox struct {
 	complete bool
 	items    map[identity]Item
 	removed  map[identity]checks.Ref
+	alerts   []runtime.Alert
 }
 
 func newOutbox() *outbox {
@@ -43,9 +45,9 @@ func (o *outbox) remove(ref checks.Ref) {
 
 // peek returns the merged update; clear forgets it once it was received.
 func (o *outbox) peek() Update {
-	return Update{Engine: o.engine, Complete: o.complete, Items: slices.Collect(maps.Values(o.items)), Removed: slices.Collect(maps.Values(o.removed))}
+	return Update{Engine: o.engine, Complete: o.complete, Items: slices.Collect(maps.Values(o.items)), Removed: slices.Collect(maps.Values(o.removed)), Alerts: slices.Clone(o.alerts)}
 }
 
 func (o *outbox) clear() {
-	o.items, o.removed, o.pending = map[identity]Item{}, map[identity]checks.Ref{}, false
+	o.items, o.removed, o.alerts, o.pending = map[identity]Item{}, map[identity]checks.Ref{}, nil, false
 }

@@ -23,6 +23,7 @@ import (
 	"plimsoll/checks/engine"
 	"plimsoll/checks/host"
 	"plimsoll/checks/image"
+	"plimsoll/checks/registry"
 )
 
 // reader takes snapshots of subjects.
@@ -33,7 +34,9 @@ type reader struct {
 	site     Site // its root is nil for a demo, which has no files
 	images   *images
 	contexts *contexts
-	registry *registry
+	registry *registries
+	direct   *registry.Client // nil: only the engine asks
+	ask      registry.Mode
 	samples  *atomic.Int32 // of stats that were taken; nil: only what an inspection shows
 
 	lists   lists

@@ -43,6 +43,7 @@ const longestScan = 15 * time.Minute
 
 // withFiles adds to an image what is known of its layers.
 func (w *world) withFiles(item Item) Item {
+	item = w.withUpstream(item)
 	i, ok := item.Subject.(*image.Image)
 	if !ok {
 		return item

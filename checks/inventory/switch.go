@@ -7,6 +7,7 @@ import (
 
 	"plimsoll/checks/engine"
 	"plimsoll/checks/host"
+	"plimsoll/checks/runtime"
 )
 
 // A follower is the goroutine that follows the engine.
@@ -87,9 +88,9 @@ func (v *Inventory) Switch(ctx context.Context, t engine.Target) {
 func (w *world) leave(x *images) {
 	w.era++
 	w.images = x
-	w.looks.at = map[identity]time.Time{}
+	w.looks.at, w.alerts = map[identity]time.Time{}, map[string][]runtime.Alert{}
 	w.engine, w.stale = engine.Info{}, 0
-	w.attached, w.users, w.scans = map[identity]host.Attached{}, map[identity]string{}, newScans()
+	w.attached, w.users, w.scans, w.inquiry = map[identity]host.Attached{}, map[identity]string{}, newScans(), newInquiry()
 	for key, item := range w.items {
 		delete(w.reading, key)
 		if fromEngine(key.kind) {

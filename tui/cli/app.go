@@ -33,6 +33,7 @@ type app struct {
 	context        string // of the docker CLI
 	demo, readOnly bool
 	noConfig       bool
+	offline        bool // no registry is asked
 	config         Config
 	layers         string // of which images the layers are read; "" as the configuration says
 	language       assets.Language

@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 
 	"plimsoll/checks"
 	"plimsoll/checks/image/layers"
+	"plimsoll/checks/registry"
 	"plimsoll/checks/scanner"
 )
 
@@ -31,13 +33,17 @@ type Config struct {
 	Disable  []string                   `yaml:"disable"`  // check ids
 	History  *bool                      `yaml:"history"`  // whether to remember findings; nil: yes
 
-	Ignore     []exception             `yaml:"ignore"`      // findings that are accepted, by subject
-	Registries []string                `yaml:"registries"`  // that images may come from
-	Labels     map[string]checks.Label `yaml:"labels"`      // that images must have
-	OnlyLabels bool                    `yaml:"only-labels"` // and no others
-	Licenses   []string                `yaml:"licenses"`    // that packages in images may not be under
-	Layers     string                  `yaml:"layers"`      // of which images the layers are read: off, used or all
-	Scanners   []string                `yaml:"scanners"`    // of others, that look at the same images: trivy, grype, scout
+	Ignore     []exception             `yaml:"ignore"`         // findings that are accepted, by subject
+	Registries []string                `yaml:"registries"`     // that images may come from
+	Labels     map[string]checks.Label `yaml:"labels"`         // that images must have
+	OnlyLabels bool                    `yaml:"only-labels"`    // and no others
+	Licenses   []string                `yaml:"licenses"`       // that packages in images may not be under
+	Layers     string                  `yaml:"layers"`         // of which images the layers are read: off, used or all
+	Ask        string                  `yaml:"ask-registries"` // about which images: off, used or all
+	CoolDown   int                     `yaml:"cool-down"`      // days for which an update has to have been out
+	Scanners   []string                `yaml:"scanners"`       // of others, that look at the same images: trivy, grype, scout
+
+	Runtime runtimeConfig `yaml:"runtime"` // what containers may do
 }
 
 // readConfig merges the user's configuration with the project's, which is
@@ -51,10 +57,13 @@ func readConfig(dir string, suite []*checks.Check) (Config, error) {
 		}
 	}
 	if path := projectConfig(dir); path != "" {
-		readOnly := c.ReadOnly
+		readOnly, feeds := c.ReadOnly, c.Runtime.Falco
 		var err error
 		if c, err = decodeConfig(path, c, suite); err != nil {
 			return c, err
+		}
+		if c.Runtime.Falco != feeds { // a project does not decide what is read on the machine of whoever looks at it
+			return c, fmt.Errorf("%s: runtime.falco belongs into the configuration of the user", path)
 		}
 		c.ReadOnly = c.ReadOnly || readOnly
 	}
@@ -118,7 +127,13 @@ func parseConfig(data []byte, path string, c Config, suite []*checks.Check) (Con
 			return c, fmt.Errorf("%s: %w", path, err)
 		}
 	}
+	if err := c.Runtime.validate(); err != nil {
+		return c, fmt.Errorf("%s: %w", path, err)
+	}
 	if _, err := layers.ParseMode(c.Layers); err != nil {
+		return c, fmt.Errorf("%s: %w", path, err)
+	}
+	if _, err := registry.ParseMode(c.Ask); err != nil {
 		return c, fmt.Errorf("%s: %w", path, err)
 	}
 	if _, err := scanner.Parse(c.Scanners); err != nil {
@@ -146,7 +161,7 @@ func parseConfig(data []byte, path string, c Config, suite []*checks.Check) (Con
 
 // policy returns what c says about checks. A profile given by flag wins.
 func (c Config) policy(profile checks.Profile) *checks.Policy {
-	p := &checks.Policy{Profile: c.Profile, Severities: c.Severity, Disabled: map[string]bool{}, Registries: c.Registries, Labels: c.Labels, OnlyLabels: c.OnlyLabels, Licenses: c.Licenses}
+	p := &checks.Policy{Profile: c.Profile, Severities: c.Severity, Disabled: map[string]bool{}, Registries: c.Registries, Labels: c.Labels, OnlyLabels: c.OnlyLabels, Licenses: c.Licenses, CoolDown: time.Duration(max(0, c.CoolDown)) * 24 * time.Hour}
 	for _, e := range c.Ignore {
 		p.Exceptions = append(p.Exceptions, checks.Exception(e))
 	}

@@ -89,7 +89,9 @@ func (e *engines) Open(ctx context.Context, t engine.Target) (tui.Tools, error) 
 	if err != nil {
 		return tui.Tools{}, err
 	}
+	e.s.lookout.turn(nil)
 	e.s.inventory.Switch(ctx, t)
+	e.s.lookout.turn(&t)
 	_ = e.s.tools.close() // the one before; nothing is sent to it any more
 	e.s.tools = tools
 	out := tui.Tools{Fixer: tools.fixer}

@@ -38,9 +38,10 @@ the docker command would use.`),
 	f.StringVar(&a.lang, "lang", "", a.T("`language`: en or de (default: the configuration, then LANG)"))
 	f.BoolVar(&a.demo, "demo", false, a.T("use a made-up engine and project; nothing outside a temporary folder is written"))
 	f.BoolVar(&a.readOnly, "read-only", false, a.T("show, never change"))
+	f.BoolVar(&a.offline, "offline", false, a.T("ask no registry, here or through the engine"))
 	f.BoolVar(&a.noConfig, "no-config", false, a.T("ignore .plimsoll.yaml and the user's configuration"))
 	c.MarkFlagsMutuallyExclusive("host", "context")
-	c.AddCommand(a.checkCommand(), a.fixCommand(), a.ignoreCommand(), a.explainCommand(), a.undoCommand(), a.databaseCommand(), a.versionCommand())
+	c.AddCommand(a.checkCommand(), a.fixCommand(), a.ignoreCommand(), a.explainCommand(), a.undoCommand(), a.databaseCommand(), a.watchCommand(), a.versionCommand())
 	return c
 }
 
@@ -77,11 +78,14 @@ func (a *app) screen(cmd *cobra.Command, args []string) error {
 		cmd.Println(a.T("This is not a terminal; plimsoll check has more formats, plimsoll fix repairs."))
 		return nil
 	}
-	return tui.Run(cmd.Context(), a.screenOptions(cmd.Context(), s))
+	ctx, stop := context.WithCancel(cmd.Context())
+	defer stop()
+	return tui.Run(ctx, a.screenOptions(ctx, s))
 }
 
 // screenOptions wires the screen to the world of s.
 func (a *app) screenOptions(ctx context.Context, s *session) tui.Options {
+	s.lookout.begin(ctx)
 	j := &judge{a: a, s: s, ctx: ctx, config: a.config}
 	o := tui.Options{
 		Updates:  s.inventory.Watch(ctx),
@@ -101,6 +105,7 @@ func (a *app) screenOptions(ctx context.Context, s *session) tui.Options {
 		History:    a.screenHistory(s),
 		Demo:       a.demo,
 		DemoHint:   "plimsoll --demo",
+		Lookout:    s.lookout,
 	}
 	if s.prover != nil && !a.demo && !a.readOnly {
 		o.Prover = s.prover

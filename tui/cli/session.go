@@ -15,6 +15,7 @@ import (
 	"plimsoll/checks/engine"
 	"plimsoll/checks/image/layers"
 	"plimsoll/checks/inventory"
+	"plimsoll/checks/registry"
 	"plimsoll/checks/scanner"
 	"plimsoll/checks/vulnerability"
 	"plimsoll/fixes/container"
@@ -33,6 +34,7 @@ type session struct {
 	demo       string               // folder of the demo's files, "" without it
 	root       string               // absolute; what the screen is of, "" without files
 	state      string               // folder of the ledger and the history
+	lookout    *lookout             // watches for the screen
 	closers    []func() error
 }
 
@@ -45,6 +47,7 @@ type tools struct {
 }
 
 func (s *session) end() {
+	s.lookout.close()
 	if s.tools.close != nil {
 		_ = s.tools.close()
 	}
@@ -66,6 +69,7 @@ func (s *session) subjects(args []string) []string {
 // inventory says so where it matters.
 func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 	s := &session{}
+	s.lookout = &lookout{a: a, s: s}
 	policy, err := a.policy()
 	if err != nil {
 		return nil, err
@@ -74,7 +78,16 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := inventory.Options{Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo, Layers: mode, Cache: layers.UserCache(), Scans: scanner.UserCache()}
+	o := inventory.Options{Saw: s.lookout.saw, Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo, Layers: mode, Cache: layers.UserCache(), Scans: scanner.UserCache()}
+	if o.Ask, err = registry.ParseMode(a.config.Ask); err != nil {
+		return nil, err
+	}
+	if a.offline {
+		o.Ask = registry.Off
+	}
+	if o.Ask != registry.Off && !a.demo {
+		o.Registry = registry.New(registry.UserKeychain(), registry.UserCache())
+	}
 	if o.Scanners, err = scanner.Parse(a.config.Scanners); err != nil {
 		return nil, err
 	}

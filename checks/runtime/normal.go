@@ -1,0 +1,125 @@
+package runtime
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// A Normal is what a container does when nothing is wrong: learned from looking
+// at it, or declared in the configuration.
+type Normal struct {
+	Image     string        `json:"image,omitempty"` // id that it was learned of
+	Since     time.Time     `json:"since"`
+	Watched   time.Duration `json:"watched"` // without the time in which nobody looked
+	Looks     int           `json:"looks"`
+	Last      time.Time     `json:"last"`
+	Programs  []string      `json:"programs,omitempty"`  // paths or names, sorted
+	Listeners []string      `json:"listeners,omitempty"` // "80/tcp", sorted
+	CPU       float64       `json:"cpu,omitempty"`       // CPUs, the most that was seen
+
+	// Declared says that nothing is learned: what is not in it is not normal,
+	// where it says anything. Nil says nothing of programs or listeners.
+	Declared bool `json:"-"`
+}
+
+// Bounds of what is learned.
+const (
+	fewestLooks  = 20
+	longestGap   = 30 * time.Minute // between two looks that count as watching
+	mostPrograms = 200              // a container that starts more has no normal
+	mostPorts    = 100
+)
+
+// settled reports whether n is known well enough that something else stands out.
+func (n *Normal) settled(learn time.Duration) bool {
+	return n.Declared || n.Watched >= learn && n.Looks >= fewestLooks && len(n.Programs) < mostPrograms
+}
+
+func insert(list []string, s string, most int) []string {
+	i, found := slices.BinarySearch(list, s)
+	if found || len(list) >= most {
+		return list
+	}
+	return slices.Insert(list, i, s)
+}
+
+func contains(list []string, s string) bool { _, found := slices.BinarySearch(list, s); return found }
+
+// watch counts a look at the container.
+func (n *Normal) watch(at time.Time) {
+	if gap := at.Sub(n.Last); !n.Last.IsZero() && gap > 0 {
+		n.Watched += min(gap, longestGap)
+	}
+	if n.Since.IsZero() {
+		n.Since = at
+	}
+	n.Last = at
+	n.Looks++
+}
+
+// Normals are what is normal for each service, by [Facts.Service]. The zero
+// value knows nothing and learns.
+type Normals struct {
+	Declared func(f *Facts) *Normal // by the configuration; nil: nothing is
+
+	learned map[string]*Normal
+	changed bool
+}
+
+// mostServices is how many normals are kept; the one that was not looked at
+// the longest goes.
+const mostServices = 512
+
+// of returns the normal of a container, to be learned from it or to be kept to.
+func (ns *Normals) of(f *Facts) *Normal {
+	if ns.Declared != nil {
+		if n := ns.Declared(f); n != nil {
+			return n
+		}
+	}
+	n := ns.learned[f.Service]
+	if n == nil || n.Image != f.Image { // another image, another program
+		n = &Normal{Image: f.Image}
+		if ns.learned == nil {
+			ns.learned = map[string]*Normal{}
+		}
+		ns.learned[f.Service] = n
+		ns.trim()
+	}
+	return n
+}
+
+func (ns *Normals) trim() {
+	for len(ns.learned) > mostServices {
+		oldest := slices.MinFunc(slices.Collect(maps.Keys(ns.learned)), func(a, b string) int {
+			return ns.learned[a].Last.Compare(ns.learned[b].Last)
+		})
+		delete(ns.learned, oldest)
+	}
+}
+
+// Learned returns a copy of what was learned, and whether it changed since the
+// last time.
+func (ns *Normals) Learned() (map[string]Normal, bool) {
+	out := map[string]Normal{}
+	for service, n := range ns.learned {
+		c := *n
+		c.Programs, c.Listeners = slices.Clone(n.Programs), slices.Clone(n.Listeners)
+		out[service] = c
+	}
+	changed := ns.changed
+	ns.changed = false
+	return out, changed
+}
+
+// Restore takes over what was learned before.
+func (ns *Normals) Restore(learned map[string]Normal) {
+	ns.learned = map[string]*Normal{}
+	for service, n := range learned {
+		slices.Sort(n.Programs)
+		slices.Sort(n.Listeners)
+		ns.learned[service] = &n
+	}
+	ns.trim()
+}

@@ -1,0 +1,19 @@
+package tui
+
+// A Lookout watches what containers do. What it notices comes with the updates.
+type Lookout interface {
+	// Attend looks at all containers all the time while somebody looks at what
+	// they do. It does not wait long.
+	Attend(bool)
+
+	// Sources says what it learns things from.
+	Sources() []Source
+}
+
+// A Source is one of the things that tell what containers do.
+type Source struct {
+	Name    string // "docker events", "Falco", "sysdig"
+	Detail  string // where: a path, an address, a version; may be empty
+	Present bool
+	Err     error // why it tells nothing right now
+}
