@@ -1,0 +1,189 @@
+package signature
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"plimsoll/checks/registry"
+)
+
+// A State is what is known of a signature.
+type State int
+
+const (
+	Found    State = iota // and not verified: there is nothing to verify it with
+	Verified              // with something that the project trusts
+	Failed                // with everything that the project trusts
+)
+
+// A Signature is one of an image.
+type Signature struct {
+	Kind  string // "cosign", "Notation"
+	State State
+	By    string // the key or certificate that verified it; "" unless Verified
+	Why   string // why it was not verified, in English; "" when it was
+}
+
+// A Statement is what somebody attests of an image.
+type Statement struct {
+	Predicate string // "https://slsa.dev/provenance/v1"
+	State     State
+	By        string
+}
+
+// A Status is what a registry has beside an image.
+type Status struct {
+	Signatures []Signature
+	Statements []Statement
+}
+
+// Provenance reports whether anything says how the image was built.
+func (s *Status) Provenance() bool { return s.has("provenance") }
+
+// SBOM reports whether anything lists what is in the image.
+func (s *Status) SBOM() bool { return s.has("spdx", "cyclonedx") }
+
+func (s *Status) has(words ...string) bool {
+	for _, statement := range s.Statements {
+		for _, word := range words {
+			if strings.Contains(strings.ToLower(statement.Predicate), word) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mostArtifacts bounds what is read beside one image.
+const mostArtifacts = 32
+
+const (
+	typeSimple      = "application/vnd.dev.cosign.simplesigning.v1+json"
+	typeDSSE        = "application/vnd.dsse.envelope.v1+json"
+	typeBundle      = "application/vnd.dev.sigstore.bundle"
+	typeNotation    = "application/vnd.cncf.notary.signature"
+	predicateSigned = "https://sigstore.dev/cosign/sign/v1"
+)
+
+// Inspect looks for what is attached to the manifest or index d of name. The
+// error is that not everything could be read; what could be is in the status.
+func (p *Policy) Inspect(ctx context.Context, c *registry.Client, name reference.Named, d ocispec.Descriptor) (Status, error) {
+	i := inspection{client: c, name: reference.TrimNamed(name), digest: d.Digest, trust: p.of(name)}
+	i.tags(ctx)
+	i.referrers(ctx, d)
+	i.buildkit(ctx, d)
+	return i.status, errors.Join(i.errs...)
+}
+
+type inspection struct {
+	client *registry.Client
+	name   reference.Named
+	digest digest.Digest // what has to be signed
+	trust  *trust        // nil: nothing can be verified
+	status Status
+	errs   []error
+}
+
+// failed keeps err unless it says that there is nothing.
+func (i *inspection) failed(err error) bool {
+	if err != nil && !registry.IsNotFound(err) {
+		i.errs = append(i.errs, err)
+	}
+	return err != nil
+}
+
+// tags reads what older versions of cosign push: tags with the digest as name.
+func (i *inspection) tags(ctx context.Context) {
+	for _, suffix := range []string{".sig", ".att"} {
+		tag, err := reference.WithTag(i.name, strings.Replace(i.digest.String(), ":", "-", 1)+suffix)
+		if i.failed(err) {
+			continue
+		}
+		d, err := i.client.Head(ctx, tag)
+		if i.failed(err) {
+			continue
+		}
+		m, err := i.client.Manifest(ctx, i.name, d)
+		if i.failed(err) {
+			continue
+		}
+		for _, layer := range m.Layers[:min(len(m.Layers), mostArtifacts)] {
+			switch layer.MediaType {
+			case typeSimple:
+				payload, err := i.client.Blob(ctx, i.name, layer)
+				if !i.failed(err) {
+					i.signed("cosign", i.simple(payload, layer.Annotations))
+				}
+			case typeDSSE:
+				data, err := i.client.Blob(ctx, i.name, layer)
+				if !i.failed(err) {
+					i.envelope(data, layer.Annotations["predicateType"])
+				}
+			}
+		}
+	}
+}
+
+func (i *inspection) signed(kind string, s Signature) {
+	s.Kind = kind
+	i.status.Signatures = append(i.status.Signatures, s)
+}
+
+// referrers reads what points to the image.
+func (i *inspection) referrers(ctx context.Context, d ocispec.Descriptor) {
+	all, err := i.client.Referrers(ctx, i.name, d)
+	if i.failed(err) {
+		return
+	}
+	for _, r := range all[:min(len(all), mostArtifacts)] {
+		bundle, notation := strings.HasPrefix(r.ArtifactType, typeBundle), r.ArtifactType == typeNotation
+		if !bundle && !notation {
+			continue
+		}
+		m, err := i.client.Manifest(ctx, i.name, r)
+		if i.failed(err) || len(m.Layers) == 0 {
+			continue
+		}
+		data, err := i.client.Blob(ctx, i.name, m.Layers[0])
+		if i.failed(err) {
+			continue
+		}
+		if notation {
+			i.signed("Notation", i.notation(m.Layers[0].MediaType, data))
+			continue
+		}
+		var b struct{ DSSEEnvelope json.RawMessage }
+		if json.Unmarshal(data, &b) == nil && b.DSSEEnvelope != nil {
+			i.envelope(b.DSSEEnvelope, r.Annotations["dev.sigstore.bundle.predicateType"])
+		}
+	}
+}
+
+// buildkit reads what docker build --provenance and --sbom put into the index.
+// Nobody signs it.
+func (i *inspection) buildkit(ctx context.Context, d ocispec.Descriptor) {
+	manifests, err := i.client.Index(ctx, i.name, d)
+	if i.failed(err) {
+		return
+	}
+	for _, m := range manifests[:min(len(manifests), mostArtifacts)] {
+		if m.Annotations["vnd.docker.reference.type"] != "attestation-manifest" {
+			continue
+		}
+		manifest, err := i.client.Manifest(ctx, i.name, m)
+		if i.failed(err) {
+			continue
+		}
+		for _, layer := range manifest.Layers {
+			if predicate := layer.Annotations["in-toto.io/predicate-type"]; predicate != "" {
+				i.status.Statements = append(i.status.Statements, Statement{Predicate: predicate})
+			}
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package signature
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/notaryproject/notation-core-go/signature"
+	"github.com/notaryproject/notation-core-go/signature/jws"
+
+	"crypto"
+)
+
+// Why a signature is not verified. English, for evidence.
+const (
+	whyNoRule  = "no rule of signed-by is about this image"
+	whyNoKey   = "no key of signed-by is for it"
+	whyKeyless = "it was made without a key, by an identity: cosign verify tells"
+	whyOther   = "it is for another image"
+	whyWrong   = "no trusted key has made it"
+	whyForm    = "its form is not known here"
+)
+
+// simple verifies cosign's payload, which names the digest, with the signature
+// of its annotations:
+// https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
+func (i *inspection) simple(payload []byte, annotations map[string]string) Signature {
+	var p struct {
+		Critical struct {
+			Type  string
+			Image struct {
+				Digest string `json:"docker-manifest-digest"`
+			}
+		}
+	}
+	if json.Unmarshal(payload, &p) != nil || p.Critical.Image.Digest != i.digest.String() {
+		return Signature{State: Failed, Why: whyOther}
+	}
+	sig, err := base64.StdEncoding.DecodeString(annotations["dev.cosignproject.cosign/signature"])
+	if err != nil || len(sig) == 0 {
+		return Signature{State: Failed, Why: whyForm}
+	}
+	return i.byKey(payload, [][]byte{sig}, annotations["dev.sigstore.cosign/certificate"] != "")
+}
+
+// byKey verifies one of sigs over message with a trusted key.
+func (i *inspection) byKey(message []byte, sigs [][]byte, keyless bool) Signature {
+	switch {
+	case keyless:
+		return Signature{Why: whyKeyless}
+	case i.trust == nil:
+		return Signature{Why: whyNoRule}
+	case len(i.trust.keys) == 0:
+		return Signature{Why: whyNoKey}
+	}
+	for _, k := range i.trust.keys {
+		for _, sig := range sigs {
+			if verifies(k.public, message, sig) {
+				return Signature{State: Verified, By: k.name}
+			}
+		}
+	}
+	return Signature{State: Failed, Why: whyWrong}
+}
+
+// verifies checks a signature the way cosign makes it for this kind of key.
+func verifies(public crypto.PublicKey, message, sig []byte) bool {
+	sum := sha256.Sum256(message)
+	switch k := public.(type) {
+	case *ecdsa.PublicKey:
+		return ecdsa.VerifyASN1(k, sum[:], sig)
+	case ed25519.PublicKey:
+		return ed25519.Verify(k, message, sig)
+	case *rsa.PublicKey:
+		return rsa.VerifyPKCS1v15(k, crypto.SHA256, sum[:], sig) == nil
+	}
+	return false
+}
+
+// envelope reads a DSSE envelope with an in-toto statement, which is a signature
+// of cosign 3 or an attestation: https://github.com/secure-systems-lab/dsse
+func (i *inspection) envelope(data []byte, predicate string) {
+	var e struct {
+		Payload     []byte
+		PayloadType string
+		Signatures  []struct{ Sig []byte }
+	}
+	var statement struct {
+		PredicateType string
+		Subject       []struct{ Digest map[string]string }
+	}
+	if json.Unmarshal(data, &e) != nil || json.Unmarshal(e.Payload, &statement) != nil {
+		i.errs = append(i.errs, fmt.Errorf("an attestation of %s (%s): %s", i.name, predicate, whyForm))
+		return
+	}
+	ours := false
+	for _, s := range statement.Subject {
+		ours = ours || s.Digest[i.digest.Algorithm().String()] == i.digest.Encoded()
+	}
+	result := Signature{State: Failed, Why: whyOther}
+	if ours {
+		var sigs [][]byte
+		for _, s := range e.Signatures {
+			sigs = append(sigs, s.Sig)
+		}
+		// The signature is over the type as well, so that a text of another kind
+		// cannot be passed off as this.
+		message := fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(e.PayloadType), e.PayloadType, len(e.Payload), e.Payload)
+		result = i.byKey(message, sigs, len(e.Signatures) == 0)
+	}
+	if statement.PredicateType == predicateSigned {
+		i.signed("cosign", result)
+		return
+	}
+	i.status.Statements = append(i.status.Statements, Statement{Predicate: statement.PredicateType, State: result.State, By: result.By})
+}
+
+// notation verifies an envelope of the Notary Project:
+// https://github.com/notaryproject/specifications/blob/main/specs/signature-specification.md
+// Revocation is not looked up: that would ask servers which the signature names.
+func (i *inspection) notation(mediaType string, data []byte) Signature {
+	if mediaType != jws.MediaTypeEnvelope {
+		return Signature{Why: whyForm}
+	}
+	envelope, err := signature.ParseEnvelope(mediaType, data)
+	if err != nil {
+		return Signature{State: Failed, Why: whyForm}
+	}
+	content, err := envelope.Verify()
+	if err != nil {
+		return Signature{State: Failed, Why: "it is damaged or was changed"}
+	}
+	var payload struct {
+		TargetArtifact struct{ Digest string }
+	}
+	if json.Unmarshal(content.Payload.Content, &payload) != nil || payload.TargetArtifact.Digest != i.digest.String() {
+		return Signature{State: Failed, Why: whyOther}
+	}
+	switch {
+	case i.trust == nil:
+		return Signature{Why: whyNoRule}
+	case len(i.trust.roots) == 0:
+		return Signature{Why: whyNoKey}
+	}
+	if expiry := content.SignerInfo.SignedAttributes.Expiry; !expiry.IsZero() && time.Now().After(expiry) {
+		return Signature{State: Failed, Why: "it expired on " + expiry.Format(time.DateOnly)}
+	}
+	chain := content.SignerInfo.CertificateChain
+	for _, c := range chain {
+		if now := time.Now(); now.Before(c.NotBefore) || now.After(c.NotAfter) {
+			return Signature{State: Failed, Why: "a certificate of it is not valid today"}
+		}
+	}
+	root, err := signature.VerifyAuthenticity(&content.SignerInfo, i.trust.roots)
+	if err != nil {
+		return Signature{State: Failed, Why: whyWrong}
+	}
+	return Signature{State: Verified, By: chain[0].Subject.String() + ", by " + root.Subject.String()}
+}
