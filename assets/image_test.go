@@ -80,6 +80,18 @@ func upstreamOf(i *image.Image) *image.Upstream {
 		s.Same, s.Later = registry.Newer(name, []string{"1.5.0", "2.0.0"})
 		u.Tags = append(u.Tags, s)
 	}
+	for _, name := range i.Inspect.RepoDigests {
+		repository, _, _ := strings.Cut(name, "@")
+		signed := image.Signed{Name: name, Demanded: strings.HasPrefix(name, "acme/")}
+		switch repository {
+		case "acme/signed":
+			signed.Signatures = []image.Signature{{Kind: "cosign", Verified: "acme.pub"}}
+		case "acme/forged":
+			signed.Signatures = []image.Signature{{Kind: "cosign", Failed: true, Why: "no trusted key has made it"}}
+		}
+		signed.Provenance, signed.SBOM = len(signed.Signatures) > 0, len(signed.Signatures) > 0
+		u.Signed = append(u.Signed, signed)
+	}
 	return u
 }
 

@@ -15,7 +15,7 @@ func Checks() []*checks.Check {
 		secretInEnv, secretInHistory, secretInLabelOrCmd, privateKey, credentialFile, secretInFile, secretInHiddenLayer,
 		// scanning and signing
 		vulnerableExploited, vulnerableLikely, vulnerableCritical, vulnerableFromBase, neverScanned, scanStale,
-		historyAdd, historyVerification, packagesUnverified, unownedBinaries, licenseDenied, untrustedRegistry, legacyTrust, noProvenanceLabels,
+		historyAdd, historyVerification, packagesUnverified, unownedBinaries, licenseDenied, untrustedRegistry, legacyTrust, signatureInvalid, signatureMissing, provenanceMissing, sbomMissing, noProvenanceLabels,
 		// network isolation
 		exposesAdminPort, exposesPrivilegedPort,
 		// runtime monitoring

@@ -198,6 +198,24 @@ var cases = []struct {
 		i.Rules.Registries, i.Inspect.RepoDigests = []string{"registry.example.com/team"}, []string{"registry.example.com/team/shop@sha256:1"}
 	}, nil},
 	{"built here", func(i *Image) { i.Rules.Registries = []string{"registry.example.com"} }, nil},
+	{"not signed", func(i *Image) {
+		i.Upstream = &Upstream{Signed: []Signed{{Name: "x", Demanded: true, Provenance: true, SBOM: true}}}
+	}, []string{"image-signature-missing x"}},
+	{"signed by somebody", func(i *Image) {
+		i.Upstream = &Upstream{Signed: []Signed{{Name: "x", Signatures: []Signature{{Kind: "cosign"}}, Provenance: true, SBOM: true}}}
+	}, nil},
+	{"signed, not verifiable", func(i *Image) {
+		i.Upstream = &Upstream{Signed: []Signed{{Name: "x", Demanded: true, Signatures: []Signature{{Kind: "cosign"}}, Provenance: true, SBOM: true}}}
+	}, []string{"image-signature-missing x"}},
+	{"signed by the wrong one", func(i *Image) {
+		i.Upstream = &Upstream{Signed: []Signed{{Name: "x", Demanded: true, Signatures: []Signature{{Kind: "cosign", Failed: true}}, Provenance: true, SBOM: true}}}
+	}, []string{"image-signature-invalid x"}},
+	{"signed by both", func(i *Image) {
+		i.Upstream = &Upstream{Signed: []Signed{{Name: "x", Demanded: true, Signatures: []Signature{{Kind: "cosign", Failed: true}, {Kind: "Notation", Verified: "CN=x"}}, Provenance: true, SBOM: true}}}
+	}, nil},
+	{"nothing attested", func(i *Image) {
+		i.Upstream = &Upstream{Signed: []Signed{{Name: "x", Signatures: []Signature{{Kind: "cosign", Verified: "key"}}}}}
+	}, []string{"image-provenance-missing x", "image-sbom-missing x"}},
 	{"registry has another", func(i *Image) { i.Upstream = &Upstream{Tags: []Served{{Ref: "shop:1", Newer: true}}} }, []string{"image-outdated shop:1"}},
 	{"too fresh", func(i *Image) {
 		i.Rules.CoolDown = 3 * day

@@ -13,6 +13,25 @@ type Upstream struct {
 	Tags []Served
 	Base *Served // what the name of its base stands for now; nil when not known
 	Errs []error // what could not be asked
+
+	Signed []Signed // of each repository that was asked for signatures
+}
+
+// Signed is what a registry has beside an image.
+type Signed struct {
+	Name       string // "ghcr.io/acme/shop@sha256:…"
+	Demanded   bool   // the project demands a signature
+	Signatures []Signature
+
+	Provenance, SBOM bool // somebody states it, signed or not
+}
+
+// A Signature is one of an image.
+type Signature struct {
+	Kind     string // "cosign", "Notation"
+	Verified string // the key or certificate that made it; "" unless the project trusts that
+	Failed   bool   // the project trusts something, and this is not by it
+	Why      string // why it was not verified
 }
 
 // Served is what a registry serves for one name.

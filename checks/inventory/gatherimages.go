@@ -23,7 +23,7 @@ func (g *gathering) completeImages(ctx context.Context, all []host.Attached) {
 		}
 		builders = buildersOf(files)
 	}
-	said := g.v.upstreams(ctx, g.items, func(i *image.Image) bool {
+	said := g.v.upstreams(ctx, g.items, g.named(), func(i *image.Image) bool {
 		return g.v.asksAbout(i, g.named(), len(use[i.Inspect.ID]) > 0)
 	})
 	for _, item := range g.items {

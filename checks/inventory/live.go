@@ -24,6 +24,7 @@ import (
 	"plimsoll/checks/registry"
 	"plimsoll/checks/runtime"
 	"plimsoll/checks/scanner"
+	"plimsoll/checks/signature"
 	"plimsoll/checks/suppress"
 	"plimsoll/checks/vulnerability"
 )
@@ -46,6 +47,8 @@ type Options struct {
 
 	Registry *registry.Client // nil: no registry is asked by us
 	Ask      registry.Mode    // about which images; also says whether the engine may ask
+
+	Signatures *signature.Policy // which have to be signed, and by whom; nil: none
 
 	Scanners []scanner.Name // of others, that look at what is read as well
 	Scans    scanner.Cache  // of what they said

@@ -15,6 +15,7 @@ import (
 	"plimsoll/checks/container"
 	"plimsoll/checks/image"
 	"plimsoll/checks/registry"
+	"plimsoll/checks/signature"
 )
 
 // labelBaseDigest is the label by which an image says which digest its base had.
@@ -48,9 +49,9 @@ func repositories(i *image.Image) map[string][]string {
 	return out
 }
 
-// upstream asks registries about the tags of i, and about its base, which is
-// one of others, all images of this engine.
-func (v *Inventory) upstream(ctx context.Context, i *image.Image, others []*image.Image) *image.Upstream {
+// upstream asks registries about the tags of i, about its base, which is one of
+// others, all images of this engine, and about its signatures.
+func (v *Inventory) upstream(ctx context.Context, i *image.Image, others []*image.Image, closely bool) *image.Upstream {
 	u := &image.Upstream{}
 	known := repositories(i)
 	for _, tag := range i.Inspect.RepoTags {
@@ -66,7 +67,36 @@ func (v *Inventory) upstream(ctx context.Context, i *image.Image, others []*imag
 		}
 	}
 	v.upstreamBase(ctx, u, i, others)
+	for name, digests := range known {
+		v.signed(ctx, u, name+"@"+digests[0], closely)
+	}
 	return u
+}
+
+// signed asks what is beside an image in its registry, where a signature is
+// demanded or somebody wants to know it closely: that takes several questions.
+func (v *Inventory) signed(ctx context.Context, u *image.Upstream, name string, closely bool) {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil || !closely && !v.options.Signatures.Demands(named) {
+		return
+	}
+	d, err := v.options.Registry.Head(ctx, named)
+	if err != nil {
+		if !registry.IsNotFound(err) {
+			u.Errs = append(u.Errs, err)
+		}
+		return
+	}
+	s, err := v.options.Signatures.Inspect(ctx, v.options.Registry, named, d)
+	if err != nil {
+		u.Errs = append(u.Errs, err)
+		return // what was not seen is not missing
+	}
+	out := image.Signed{Name: reference.FamiliarString(named), Demanded: v.options.Signatures.Demands(named), Provenance: s.Provenance(), SBOM: s.SBOM()}
+	for _, one := range s.Signatures {
+		out.Signatures = append(out.Signatures, image.Signature{Kind: one.Kind, Verified: one.By, Failed: one.State == signature.Failed, Why: one.Why})
+	}
+	u.Signed = append(u.Signed, out)
 }
 
 // served asks what tag stands for. have are the digests that i has there.
@@ -202,7 +232,7 @@ func (w *world) withUpstream(item Item) Item {
 
 // upstreams asks registries about those images among items that want allows, a
 // few at a time.
-func (v *Inventory) upstreams(ctx context.Context, items []*Item, want func(*image.Image) bool) map[string]*image.Upstream {
+func (v *Inventory) upstreams(ctx context.Context, items []*Item, closely bool, want func(*image.Image) bool) map[string]*image.Upstream {
 	var all []*image.Image
 	for _, item := range items {
 		if i, ok := item.Subject.(*image.Image); ok {
@@ -218,7 +248,7 @@ func (v *Inventory) upstreams(ctx context.Context, items []*Item, want func(*ima
 			continue
 		}
 		group.Go(func() error {
-			u := v.upstream(ctx, i, all)
+			u := v.upstream(ctx, i, all, closely || v.options.Ask == registry.All)
 			mu.Lock()
 			defer mu.Unlock()
 			said[i.Inspect.ID] = u
@@ -285,7 +315,7 @@ func (w *world) ask(ctx context.Context) {
 	w.inquiry.at[next.Inspect.ID] = time.Now()
 	era, ctx := w.era, w.v.follow.engine(ctx)
 	go w.v.guard(ctx, func() {
-		said := w.v.upstream(ctx, next, all)
+		said := w.v.upstream(ctx, next, all, w.v.options.Ask == registry.All)
 		w.v.post(ctx, func(w *world) {
 			w.inquiry.busy = false
 			item, there := w.items[identity{checks.Image, next.Inspect.ID}]

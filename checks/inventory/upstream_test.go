@@ -106,7 +106,9 @@ func TestBaseOfImageIsAsked(t *testing.T) {
 		t.Fatal("no such image")
 		return Item{}
 	}
-	_ = own()
+	if item := own(); !found(item, "image-signature-missing") || !found(item, "image-provenance-missing") || !found(item, "image-sbom-missing") {
+		t.Errorf("%v", item.Report.Findings)
+	}
 	v := New(options)
 	items, err := v.Gather(t.Context(), Selection{AllImages: true})
 	if err != nil {
@@ -122,17 +124,17 @@ func TestBaseOfImageIsAsked(t *testing.T) {
 		}
 	}
 	base := registrytest.Repository{TB: t, Host: repo.Host, Name: "base"}
-	if u := v.upstream(t.Context(), child, all); u.Base == nil || u.Base.Newer || len(u.Errs) > 0 {
+	if u := v.upstream(t.Context(), child, all, true); u.Base == nil || u.Base.Newer || len(u.Errs) > 0 {
 		t.Errorf("%+v", u)
 	}
 	was := base.Image("12", "base, repaired", time.Now())["digest"].(string)
-	if u := v.upstream(t.Context(), child, all); u.Base == nil || !u.Base.Newer || u.Base.Ref != repo.Host+"/base:12" {
+	if u := v.upstream(t.Context(), child, all, true); u.Base == nil || !u.Base.Newer || u.Base.Ref != repo.Host+"/base:12" {
 		t.Errorf("%+v", u)
 	}
 	labelled := *child
 	labelled.Inspect.Config = new(*child.Inspect.Config)
 	labelled.Inspect.Config.Labels = map[string]string{labelBase: repo.Host + "/base:12", labelBaseDigest: was}
-	if u := v.upstream(t.Context(), &labelled, all); u.Base == nil || u.Base.Newer {
+	if u := v.upstream(t.Context(), &labelled, all, true); u.Base == nil || u.Base.Newer {
 		t.Errorf("%+v", u)
 	}
 	// A label chooses no server.
@@ -140,7 +142,7 @@ func TestBaseOfImageIsAsked(t *testing.T) {
 	stranger := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	defer stranger.Close()
 	labelled.Inspect.Config.Labels[labelBase] = strings.TrimPrefix(stranger.URL, "http://") + "/base:12"
-	if u := v.upstream(t.Context(), &labelled, all); u.Base != nil || asked.Load() > 0 {
+	if u := v.upstream(t.Context(), &labelled, all, true); u.Base != nil || asked.Load() > 0 {
 		t.Errorf("%+v after %d questions", u.Base, asked.Load())
 	}
 }

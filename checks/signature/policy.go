@@ -36,6 +36,8 @@ type Rule struct {
 	Images       []string `yaml:"images"`       // registries and folders: "ghcr.io/acme"
 	Keys         []string `yaml:"keys"`         // files with public keys of cosign, PEM
 	Certificates []string `yaml:"certificates"` // files with root certificates of Notation, PEM
+
+	Root string `yaml:"-"` // directory that files are told from
 }
 
 // A Policy is a set of rules with their keys. Nil demands nothing.
@@ -43,6 +45,7 @@ type Policy struct{ rules []trust }
 
 // trust is a rule, read.
 type trust struct {
+	root   string
 	images []string
 	keys   []key
 	roots  []*x509.Certificate
@@ -55,16 +58,18 @@ type key struct {
 
 const largestKey = 64 << 10
 
-// Load reads the keys of rules. Files are told from dir.
-func Load(rules []Rule, dir string) (*Policy, error) {
+// Load reads the keys of rules. Those of the user come before those of a project,
+// which cannot weaken them: of rules about the same image only those from the
+// same place as the first count.
+func Load(rules []Rule) (*Policy, error) {
 	p := &Policy{}
 	for _, r := range rules {
-		t := trust{images: r.Images}
+		t := trust{root: r.Root, images: r.Images}
 		if len(r.Images) == 0 || len(r.Keys)+len(r.Certificates) == 0 {
 			return nil, errors.New("signed-by: a rule needs images, and keys or certificates")
 		}
 		for _, name := range r.Keys {
-			block, err := readPEM(dir, name)
+			block, err := readPEM(r.Root, name)
 			if err != nil {
 				return nil, err
 			}
@@ -75,7 +80,7 @@ func Load(rules []Rule, dir string) (*Policy, error) {
 			t.keys = append(t.keys, key{filepath.Base(name), public})
 		}
 		for _, name := range r.Certificates {
-			blocks, err := readPEM(dir, name)
+			blocks, err := readPEM(r.Root, name)
 			if err != nil {
 				return nil, err
 			}
@@ -129,7 +134,10 @@ func (p *Policy) of(name reference.Named) *trust {
 	for i := range p.rules {
 		if r := &p.rules[i]; checks.FromRegistry(r.images, name.Name()) {
 			if all == nil {
-				all = &trust{}
+				all = &trust{root: r.root}
+			}
+			if r.root != all.root {
+				continue
 			}
 			all.keys, all.roots = append(all.keys, r.keys...), append(all.roots, r.roots...)
 		}

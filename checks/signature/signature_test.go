@@ -147,7 +147,7 @@ func newWorld(t *testing.T, key crypto.Signer) *world {
 			t.Fatal(err)
 		}
 	}
-	if w.policy, err = Load([]Rule{{Images: []string{host + "/acme"}, Keys: []string{"acme.pub"}, Certificates: []string{"root.pem"}}}, dir); err != nil {
+	if w.policy, err = Load([]Rule{{Root: dir, Images: []string{host + "/acme"}, Keys: []string{"acme.pub"}, Certificates: []string{"root.pem"}}}); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -338,8 +338,22 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	for _, r := range []Rule{{}, {Images: []string{"x"}}, {Keys: []string{"text"}}, {Images: []string{"x"}, Keys: []string{"absent"}}, {Images: []string{"x"}, Keys: []string{"text"}},
 		{Images: []string{"x"}, Keys: []string{"odd.pem"}}, {Images: []string{"x"}, Certificates: []string{"odd.pem"}}} {
-		if _, err := Load([]Rule{r}, dir); err == nil || !strings.Contains(err.Error(), "signed-by") {
+		r.Root = dir
+		if _, err := Load([]Rule{r}); err == nil || !strings.Contains(err.Error(), "signed-by") {
 			t.Errorf("%+v: %v", r, err)
 		}
+	}
+}
+
+// TestProjectCannotWeaken has a project trust another key for the same images.
+func TestProjectCannotWeaken(t *testing.T) {
+	w := newWorld(t, ecKey(t))
+	w.policy.rules = append(w.policy.rules, trust{root: "/project", images: []string{w.host}, keys: []key{{"evil.pub", ecKey(t).Public()}}})
+	named, err := reference.ParseNormalizedNamed(w.host + "/acme/shop:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := w.policy.of(named); len(all.keys) != 1 || all.keys[0].name != "acme.pub" {
+		t.Errorf("%d keys are trusted", len(all.keys))
 	}
 }

@@ -78,6 +78,10 @@ type Options struct {
 	// listened on before; 60 s.
 	Listen time.Duration
 
+	// Trust is asked before an image is pulled. It returns the digest that has to
+	// come, "" for any, or why nothing may be pulled; nil trusts everything.
+	Trust func(ctx context.Context, ref string) (digest string, err error)
+
 	// Poll is how often a starting container is looked at; 250 ms.
 	Poll time.Duration
 

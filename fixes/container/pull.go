@@ -3,6 +3,7 @@ package container
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -16,6 +17,13 @@ import (
 func (t *transaction) pull(ctx context.Context) error {
 	w := t.d.world
 	ref := w.reference()
+	demanded := ""
+	if t.m.o.Trust != nil {
+		var err error
+		if demanded, err = t.m.o.Trust(ctx, ref); err != nil {
+			return err
+		}
+	}
 	stream, err := t.m.engine.ImagePull(ctx, ref, client.ImagePullOptions{})
 	if err != nil {
 		return fmt.Errorf("pull %s: %w", clean(ref), err)
@@ -46,6 +54,9 @@ func (t *transaction) pull(ctx context.Context) error {
 	}
 	if image == nil {
 		return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("%s was pulled but is not on the engine", clean(ref)))
+	}
+	if demanded != "" && !slices.ContainsFunc(image.RepoDigests, func(d string) bool { return strings.HasSuffix(d, "@"+demanded) }) {
+		return &checks.Problem{What: checks.Msg("%s became another image while it was pulled: the signature that was verified is not of that", clean(ref))}
 	}
 	if image.ID == w.inspect().Image && len(viewOf(&w.container.Settings).differences(viewOf(t.d.want))) == 0 {
 		return errdefs.ErrNotModified.WithMessage(fmt.Sprintf("%s runs the newest image of %s already", clean(w.name()), clean(ref)))

@@ -18,6 +18,7 @@ import (
 	"plimsoll/checks/image/layers"
 	"plimsoll/checks/registry"
 	"plimsoll/checks/scanner"
+	"plimsoll/checks/signature"
 )
 
 // configName is the configuration of a project; that of a user is
@@ -40,6 +41,7 @@ type Config struct {
 	Licenses   []string                `yaml:"licenses"`       // that packages in images may not be under
 	Layers     string                  `yaml:"layers"`         // of which images the layers are read: off, used or all
 	Ask        string                  `yaml:"ask-registries"` // about which images: off, used or all
+	Signed     []signature.Rule        `yaml:"signed-by"`      // which images have to be signed, and by whom
 	CoolDown   int                     `yaml:"cool-down"`      // days for which an update has to have been out
 	Scanners   []string                `yaml:"scanners"`       // of others, that look at the same images: trivy, grype, scout
 
@@ -111,8 +113,8 @@ func decodeConfig(path string, c Config, suite []*checks.Check) (Config, error) 
 
 // parseConfig reads data, which is at path, over c.
 func parseConfig(data []byte, path string, c Config, suite []*checks.Check) (Config, error) {
-	outer := c.Ignore
-	c.Ignore = nil
+	outer, demanded := c.Ignore, c.Signed
+	c.Ignore, c.Signed = nil, nil
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
@@ -122,6 +124,10 @@ func parseConfig(data []byte, path string, c Config, suite []*checks.Check) (Con
 		c.Ignore[i].Root = filepath.Dir(path)
 	}
 	c.Ignore = append(outer, c.Ignore...)
+	for i := range c.Signed {
+		c.Signed[i].Root = filepath.Dir(path)
+	}
+	c.Signed = append(demanded, c.Signed...)
 	if c.Profile != "" {
 		if _, err := checks.ParseProfile(string(c.Profile)); err != nil {
 			return c, fmt.Errorf("%s: %w", path, err)

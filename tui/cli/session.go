@@ -17,6 +17,7 @@ import (
 	"plimsoll/checks/inventory"
 	"plimsoll/checks/registry"
 	"plimsoll/checks/scanner"
+	"plimsoll/checks/signature"
 	"plimsoll/checks/vulnerability"
 	"plimsoll/fixes/container"
 	"plimsoll/fixes/files"
@@ -29,7 +30,10 @@ import (
 // A session is the world that one command works on.
 type session struct {
 	tools
-	inventory  *inventory.Inventory
+	inventory *inventory.Inventory
+	// trust is asked before an image is pulled: see [container.Options].
+	trust func(ctx context.Context, ref string) (digest string, err error)
+
 	advisories *vulnerability.Store // nil when there is no place to keep any
 	demo       string               // folder of the demo's files, "" without it
 	root       string               // absolute; what the screen is of, "" without files
@@ -82,6 +86,10 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 	if o.Ask, err = registry.ParseMode(a.config.Ask); err != nil {
 		return nil, err
 	}
+	if o.Signatures, err = signature.Load(a.config.Signed); err != nil {
+		return nil, err
+	}
+	s.trust = trusting(o.Signatures, a.offline)
 	if a.offline {
 		o.Ask = registry.Off
 	}
@@ -176,7 +184,7 @@ func (a *app) newTools(s *session, target *engine.Target, policy *checks.Policy,
 		if target.Context != "" { // it may have certificates of its own
 			o.Environment = []string{"DOCKER_CONTEXT=" + target.Context, "DOCKER_HOST="}
 		}
-		o.Mechanics[checks.Container] = container.New(c, container.Options{Plain: target.Plain()})
+		o.Mechanics[checks.Container] = container.New(c, container.Options{Plain: target.Plain(), Trust: s.trust})
 		o.Engine = func(ctx context.Context) (string, error) {
 			info, err := engine.Ask(ctx, c)
 			if err != nil {
