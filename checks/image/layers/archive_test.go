@@ -159,7 +159,8 @@ func mustRead(t testing.TB, archive []byte) *Contents {
 var plain = []planted{{name: "etc/"}, {name: "./etc/passwd", content: "root:x:0:0::/:/bin/sh\n"}, {name: "bin/sh", mode: 0o755, content: "#!"}}
 
 func TestLayouts(t *testing.T) {
-	first, second := layerOf(t, plain...), layerOf(t, planted{name: "app/.env", content: "DB_PASSWORD=not-a-real-one\n"})
+	first, second := layerOf(t, plain...), layerOf(t, planted{name: "app/.env", content: "DB_PASSWORD=not-a-real-one\n"},
+		planted{name: "var/lib/dpkg/status", content: "Package: libssl3\nStatus: install ok installed\nSource: openssl (3.0.9-1)\nVersion: 3.0.9-1+b1\n"})
 	for _, oci := range []bool{false, true} {
 		for _, manifestFirst := range []bool{false, true} {
 			for name, pack := range map[string]func(testing.TB, []byte) []byte{"": nil, "gzip": gzipped, "zstd": zstded} {
@@ -173,8 +174,11 @@ func TestLayouts(t *testing.T) {
 					if err := s.Err(); err != nil {
 						t.Error(err)
 					}
-					if len(s.Accounts) != 1 || len(s.Secrets) != 1 || s.Secrets[0].Path != "app/.env" || s.Secrets[0].Layer != 1 || s.Files != 4 {
+					if len(s.Accounts) != 1 || len(s.Secrets) != 1 || s.Secrets[0].Path != "app/.env" || s.Secrets[0].Layer != 1 || s.Files != 5 {
 						t.Errorf("%+v", s)
+					}
+					if p := s.Installed.Packages; len(p) != 1 || p[0].Name != "libssl3" || p[0].Source != "openssl" || p[0].SourceVersion != "3.0.9-1" || p[0].Layer != 1 {
+						t.Errorf("packages %+v", p)
 					}
 				})
 			}
