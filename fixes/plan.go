@@ -20,6 +20,8 @@ const (
 	Patch    Mechanism = "patch"    // edits files
 	Update   Mechanism = "update"   // changes a running container, no restart
 	Recreate Mechanism = "recreate" // replaces a container, the original is kept
+
+	Quarantine Mechanism = "quarantine" // isolates a container and keeps evidence
 )
 
 // A Plan is a change that nothing has yet carried out.

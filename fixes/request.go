@@ -20,6 +20,9 @@ type Request struct {
 	// hardened: a change of that file. Findings is empty.
 	WriteBack bool
 
+	// Quarantine isolates a container instead of curing anything.
+	Quarantine bool
+
 	// Beside writes NAME.hardened next to the file instead of changing it.
 	Beside bool
 }

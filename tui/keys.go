@@ -64,9 +64,11 @@ func bindings() []binding {
 		{group: groupFix, keys: []string{"i"}, show: "i", does: checks.Msg("ignore this finding, with a reason"), why: (*Model).whyNoAccept, do: still((*Model).acceptOne)},
 		{group: groupFix, keys: []string{"y"}, show: "y", does: checks.Msg("copy the equivalent commands"), why: (*Model).whyNoCopy, do: (*Model).copyCommands},
 		{group: groupFix, keys: []string{"u"}, show: "u", does: checks.Msg("undo the last change"), hint: checks.Msg("undo"), why: (*Model).whyNoUndo, do: (*Model).undoLast},
+		{group: groupFix, keys: []string{"Q"}, show: "Q", does: checks.Msg("quarantine this container: pause, networks off, evidence kept"), why: (*Model).whyNoQuarantine, do: (*Model).quarantine},
 		{group: groupFix, keys: []string{"U"}, show: "U", does: checks.Msg("list of changes, undo any"), why: (*Model).whyNoLedger, do: (*Model).openLedger},
 
 		{group: groupOther, keys: []string{"V"}, show: "V", does: checks.Msg("known vulnerabilities of this image"), why: (*Model).whyNoVulnerabilities, do: still((*Model).openVulnerabilities)},
+		{group: groupOther, keys: []string{"w"}, show: "w", does: checks.Msg("what containers do that does not belong, live"), why: (*Model).whyNoBehaviour, do: (*Model).openBehaviour},
 		{group: groupOther, keys: []string{"a"}, show: "a", does: checks.Msg("attack paths and what cuts them"), do: still((*Model).openPaths)},
 		{group: groupOther, keys: []string{"N"}, show: "N", does: checks.Msg("what has appeared, was fixed, came back"), why: (*Model).whyNoHistory, do: still(func(m *Model) { m.show(newJournalPage(m)) })},
 		{group: groupOther, keys: []string{"x"}, show: "x", does: checks.Msg("layers and files of an image"), why: (*Model).whyNoExplorer, do: (*Model).explore},

@@ -109,6 +109,9 @@ func (u *ui) mechanism(plan *fixes.Plan) string {
 		text = u.N(checks.Msg("Changes %d file"), checks.Msg("Changes %d files"), len(plan.Files))
 	case fixes.Update:
 		text = u.T("Changes the running container, no restart")
+	case fixes.Quarantine:
+		text = u.T("Isolates the container and keeps evidence")
+		return text + " · " + u.T("can be undone")
 	case fixes.Recreate:
 		text = u.T("Replaces the container; the old one is kept until the new one is proved")
 	}

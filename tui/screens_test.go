@@ -271,6 +271,7 @@ var screens = []struct {
 		choose(t, m, "shop/web:1.4")
 		press(m, "V", "down")
 	}},
+	{"behaviour", misbehaving(), func(t *testing.T, m *Model) { press(m, "w", "down") }},
 	{"ledger", fixture(), func(t *testing.T, m *Model) { press(m, "U", "down", "down") }},
 	{"help", fixture(), func(t *testing.T, m *Model) { press(m, "?") }},
 	{"score", fixture(), func(t *testing.T, m *Model) { press(m, "S") }},
@@ -286,7 +287,7 @@ func TestScreens(t *testing.T) {
 		for _, language := range []assets.Language{assets.English, assets.German} {
 			for _, size := range [][2]int{{80, 24}, {160, 45}} {
 				t.Run(fmt.Sprintf("%s/%dx%d-%s", s.name, size[0], size[1], language), func(t *testing.T) {
-					o := Options{Language: language, Fixer: &fakeFixer{entries: changes()}, Prover: &fakeProver{}, Accept: accepting, DemoHint: "plimsoll --demo", Repolicy: func(checks.Profile) {}}
+					o := Options{Language: language, Fixer: &fakeFixer{entries: changes()}, Prover: &fakeProver{}, Accept: accepting, DemoHint: "plimsoll --demo", Repolicy: func(checks.Profile) {}, Lookout: &fakeLookout{}}
 					m := newModel(t, o, size[0], size[1])
 					drive(m, updateMsg(s.update))
 					s.do(t, m)

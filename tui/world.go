@@ -9,6 +9,7 @@ import (
 	"plimsoll/checks"
 	"plimsoll/checks/attack"
 	"plimsoll/checks/inventory"
+	"plimsoll/checks/runtime"
 	"plimsoll/checks/terminal"
 )
 
@@ -19,6 +20,7 @@ type world struct {
 	subjects map[identity]*subject
 	scores   scoreboard
 	attack   attack.Map
+	alerts   []runtime.Alert // the oldest first
 }
 
 // An identity tells subjects apart; the name of a [checks.Ref] may change.
@@ -100,7 +102,12 @@ func (w *world) apply(u inventory.Update) {
 	if w.subjects == nil {
 		w.subjects = map[identity]*subject{}
 	}
+	if w.engine.Endpoint != u.Engine.Endpoint {
+		w.alerts = nil // they were of another engine
+	}
 	w.engine, w.complete = u.Engine, u.Complete
+	w.alerts = append(w.alerts, u.Alerts...)
+	w.alerts = w.alerts[max(0, len(w.alerts)-mostAlerts):]
 	for _, ref := range u.Removed {
 		delete(w.subjects, identity{ref.Kind, ref.ID})
 		w.attack.Remove(ref)

@@ -52,6 +52,10 @@ type Engine interface {
 	ContainerStop(context.Context, string, client.ContainerStopOptions) (client.ContainerStopResult, error)
 	ContainerRename(context.Context, string, client.ContainerRenameOptions) (client.ContainerRenameResult, error)
 	ContainerUpdate(context.Context, string, client.ContainerUpdateOptions) (client.ContainerUpdateResult, error)
+	ContainerPause(context.Context, string, client.ContainerPauseOptions) (client.ContainerPauseResult, error)
+	ContainerUnpause(context.Context, string, client.ContainerUnpauseOptions) (client.ContainerUnpauseResult, error)
+	ContainerTop(context.Context, string, client.ContainerTopOptions) (client.ContainerTopResult, error)
+	Events(context.Context, client.EventsListOptions) client.EventsResult
 	ContainerRemove(context.Context, string, client.ContainerRemoveOptions) (client.ContainerRemoveResult, error)
 
 	ImageInspect(context.Context, string, ...client.ImageInspectOption) (client.ImageInspectResult, error)
@@ -86,6 +90,9 @@ type Options struct {
 	Poll time.Duration
 
 	Now func() time.Time
+
+	// Evidence is the folder for what is kept of quarantined containers.
+	Evidence string
 
 	// MountInfo is read for the id of the container that this program runs in;
 	// /proc/self/mountinfo.
@@ -131,6 +138,9 @@ func (m *Mechanic) Plan(ctx context.Context, s checks.Subject, request fixes.Req
 	w, err := m.look(ctx, c)
 	if err != nil {
 		return nil, err
+	}
+	if request.Quarantine {
+		return w.planQuarantine(request, m.o.Evidence)
 	}
 	return w.plan(request)
 }

@@ -37,6 +37,9 @@ type transaction struct {
 
 // Apply implements [fixer.Mechanic].
 func (m *Mechanic) Apply(ctx context.Context, id string, plan *fixes.Plan, record fixer.Record, progress func(fixes.Progress)) (*fixes.Receipt, error) {
+	if d, ok := plan.Detail.(*quarantineDetail); ok && plan.Blocked.IsZero() && !m.o.Plain {
+		return m.applyQuarantine(ctx, id, plan, d, record, progress)
+	}
 	d, ok := plan.Detail.(*detail)
 	if !ok {
 		return nil, errdefs.ErrInvalidArgument.WithMessage("not a plan for a container")

@@ -18,7 +18,14 @@ func (m *Mechanic) CanUndo(ctx context.Context, entry ledger.Entry) error {
 	if m.o.Plain {
 		return errdefs.ErrPermissionDenied.WithMessage("the connection to this engine is not encrypted: use ssh:// or TLS to change anything")
 	}
-	if entry.Mechanism == string(fixes.Update) {
+	switch entry.Mechanism {
+	case string(fixes.Quarantine):
+		j, err := decodeQuarantine(entry)
+		if err != nil {
+			return err
+		}
+		return m.canUndoQuarantine(ctx, j)
+	case string(fixes.Update):
 		j, err := decodeLive(entry)
 		if err != nil {
 			return err
@@ -74,6 +81,13 @@ func (m *Mechanic) canUndoLive(ctx context.Context, j liveJournal) error {
 
 // Undo implements [fixer.Mechanic].
 func (m *Mechanic) Undo(ctx context.Context, entry ledger.Entry, record fixer.Record, progress func(fixes.Progress)) error {
+	if entry.Mechanism == string(fixes.Quarantine) {
+		j, err := decodeQuarantine(entry)
+		if err != nil {
+			return err
+		}
+		return m.undoQuarantine(context.WithoutCancel(ctx), j, progress)
+	}
 	if entry.Mechanism == string(fixes.Update) {
 		j, err := decodeLive(entry)
 		if err != nil {
@@ -100,6 +114,13 @@ func (m *Mechanic) Undo(ctx context.Context, entry ledger.Entry, record fixer.Re
 // Recover implements [fixer.Mechanic].
 func (m *Mechanic) Recover(ctx context.Context, entry ledger.Entry, finish bool, record fixer.Record, progress func(fixes.Progress)) (ledger.State, error) {
 	ctx = context.WithoutCancel(ctx)
+	if entry.Mechanism == string(fixes.Quarantine) {
+		j, err := decodeQuarantine(entry)
+		if err != nil {
+			return "", err
+		}
+		return m.recoverQuarantine(ctx, j, finish, progress)
+	}
 	if entry.Mechanism == string(fixes.Update) {
 		j, err := decodeLive(entry)
 		if err != nil {

@@ -23,6 +23,7 @@ type fixOptions struct {
 	dryRun, yes          bool
 	beside, update, pull bool
 	prove                bool
+	quarantine           bool
 	writeBack, deploy    bool
 }
 
@@ -65,10 +66,14 @@ A plan is shown and asked about before it is applied; --yes applies without aski
 	f.BoolVar(&o.beside, "beside", false, a.T("write NAME.hardened next to a file instead of changing it"))
 	f.BoolVar(&o.update, "update", false, a.T("move containers to the image that their tag names now"))
 	f.BoolVar(&o.pull, "pull", false, a.T("with --update: pull the tag first"))
+	f.BoolVar(&o.quarantine, "quarantine", false, a.T("isolate containers instead: pause, networks off, evidence kept; undo lets them go"))
 	f.BoolVar(&o.prove, "prove-by-building", false, a.T("build a Dockerfile as it is and as it would be, run both images for a moment, and compare"))
 	f.BoolVar(&o.writeBack, "write-back", false, a.T("write in the compose file what its containers were hardened with and it has not"))
 	f.BoolVar(&o.deploy, "up", false, a.T("run docker compose up for the services of a changed compose file"))
 	c.MarkFlagsMutuallyExclusive("dry-run", "yes")
+	for _, other := range []string{"check", "update", "pull", "beside", "prove-by-building"} {
+		c.MarkFlagsMutuallyExclusive("quarantine", other)
+	}
 	return c
 }
 
