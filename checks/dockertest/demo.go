@@ -244,7 +244,7 @@ func (s *Server) demoCrashes() {
 }
 
 // Live lets something small happen every few seconds until the engine is
-// closed: a container restarts.
+// closed: a container restarts, somebody enters one.
 func (s *Server) Live(every time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -263,6 +263,7 @@ func (s *Server) Live(every time.Duration) {
 		}
 		turn++
 		s.bounce(turn)
+		s.meddle(turn)
 		stop = s.clock.AfterFunc(every, tick)
 	}
 	stop = s.clock.AfterFunc(every, tick)
@@ -281,5 +282,29 @@ func (s *Server) bounce(turn int) {
 		c := can[turn%len(can)]
 		c.failures = 0
 		s.exit(c, 0, false)
+	}
+}
+
+// meddlers are what people start in the demo's containers now and then.
+var meddlers = []struct {
+	container string
+	request   container.ExecCreateRequest
+}{
+	{"web", container.ExecCreateRequest{Cmd: []string{"bash"}, Tty: true, AttachStdin: true}},
+	{"db", container.ExecCreateRequest{Cmd: []string{"pg_dump", "shop"}}},
+	{"runner", container.ExecCreateRequest{Cmd: []string{"sh", "-c", "apt-get update && apt-get install -y nmap"}}},
+	{"payments", container.ExecCreateRequest{Cmd: []string{"id"}, User: "root"}},
+	{"proxy", container.ExecCreateRequest{Cmd: []string{"mount"}, Privileged: true}},
+}
+
+// meddle lets somebody start something in a container, every third turn.
+func (s *Server) meddle(turn int) {
+	m := meddlers[turn/3%len(meddlers)]
+	c, known := s.names[m.container]
+	if turn%3 != 1 || !known {
+		return
+	}
+	if e, err := s.newExec(c, m.request); err == nil && s.startExec(e) == nil {
+		s.endExec(e, 0)
 	}
 }

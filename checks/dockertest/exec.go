@@ -51,9 +51,13 @@ func (s *Server) ExecEnds(id string, code int) error {
 	if !e.running {
 		return conflict("exec %s is not running", id)
 	}
+	s.endExec(e, code)
+	return nil
+}
+
+func (s *Server) endExec(e *execution, code int) {
 	e.running, e.code = false, &code
 	s.emitContainer(e.c, events.ActionExecDie, map[string]string{"execID": e.id, "exitCode": strconv.Itoa(code)})
-	return nil
 }
 
 func (s *Server) newExec(c *ctr, request container.ExecCreateRequest) (*execution, error) {
