@@ -139,7 +139,7 @@ func (m *Model) visit(s *subject, a *runtime.Alert) {
 	m.wanted, m.wantedFinding = s.Ref, findingKey{}
 	for i := range s.Report.Findings {
 		if f := &s.Report.Findings[i]; f.Check.ID == a.Check && f.Key == a.Key {
-			m.wantedFinding = findingRow{f, s}.key()
+			m.wantedFinding = findingRow{finding: f, subject: s}.key()
 		}
 	}
 	m.refreshSubjects()
