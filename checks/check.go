@@ -34,6 +34,10 @@ type Check struct {
 	// Kind is the kind of subject that Run accepts.
 	Kind Kind
 
+	// Layers says that it judges what only the layers of an image tell, which
+	// are read later than the rest, or not at all.
+	Layers bool
+
 	// Run reports each occurrence in subject, whose Ref().Kind is Kind.
 	// Packages of subjects wrap it so that a check sees its concrete type.
 	Run func(subject Subject, report func(Finding))

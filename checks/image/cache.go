@@ -10,6 +10,7 @@ import (
 
 var historyCacheLeft = check(checks.Check{
 	ID:       "image-history-cache-left",
+	Layers:   true,
 	Title:    "A layer keeps the cache of a package manager",
 	Severity: checks.Low,
 	Chapter:  checks.MinimalImages,

@@ -11,6 +11,7 @@ import (
 
 // filesRule declares a rule that the files in the layers of an image decide.
 func filesRule(c checks.Check, run func(*Image, *layers.Summary, func(checks.Finding))) *checks.Check {
+	c.Layers = true
 	return check(c, func(i *Image, report func(checks.Finding)) {
 		if i.Files != nil {
 			run(i, i.Files, report)

@@ -104,6 +104,7 @@ var vulnerableFromBase = known(checks.Check{
 
 var neverScanned = check(checks.Check{
 	ID:       "image-never-scanned",
+	Layers:   true,
 	Title:    "Nobody has looked whether the image is vulnerable",
 	Severity: checks.Low,
 	Chapter:  checks.ScanningAndSigning,
@@ -160,6 +161,7 @@ var scanStale = known(checks.Check{
 // known makes a check of images whose packages were looked up, by us or by
 // others.
 func known(c checks.Check, run func(*Image, func(checks.Finding))) *checks.Check {
+	c.Layers = true
 	return check(c, func(i *Image, report func(checks.Finding)) {
 		if i.Known != nil || i.scanned() {
 			run(i, report)

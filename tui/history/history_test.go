@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,8 @@ import (
 
 	"plimsoll/checks"
 	"plimsoll/checks/container"
+	"plimsoll/checks/image"
+	"plimsoll/checks/image/layers"
 	"plimsoll/checks/inventory"
 )
 
@@ -387,5 +390,48 @@ func BenchmarkObserve(b *testing.B) {
 	d.hour(items...)
 	for b.Loop() {
 		d.Observe("/", items[500], all, d.now)
+	}
+}
+
+// picture is an image, whose layers were read or not yet, with findings of real
+// checks.
+func picture(t *testing.T, name string, read bool, found ...string) *inventory.Item {
+	t.Helper()
+	subject := &image.Image{}
+	subject.Inspect.ID, subject.Inspect.RepoTags = "sha256:"+name, []string{name}
+	if read {
+		subject.Files = &layers.Summary{}
+	}
+	i := &inventory.Item{Ref: subject.Ref(), Subject: subject}
+	for _, c := range image.Checks() {
+		if slices.Contains(found, c.ID) {
+			i.Report.Findings = append(i.Report.Findings, checks.Finding{Check: c, Subject: i.Ref, Severity: c.Severity})
+		}
+	}
+	if len(i.Report.Findings) != len(found) {
+		t.Fatalf("no such checks among %q", found)
+	}
+	return i
+}
+
+// TestLayersAreReadLater: at each start an image is seen before its layers are
+// read. That is neither a cure, nor is what they hold new.
+func TestLayersAreReadLater(t *testing.T) {
+	const config, key, never = "image-user-root", "image-private-key", "image-never-scanned"
+	d := newDiary()
+	for range 3 { // starts of the program
+		d.hour(picture(t, "app:1", false, config, never))
+		d.Looked(nil, nil, []string{config, key, never}, d.now)
+		d.hour(picture(t, "app:1", true, config, key))
+	}
+	if got := events(d.Book, noon); got != "" {
+		t.Errorf("events of an image that was always there: %q", got)
+	}
+	d.hour(picture(t, "app:1", true, config)) // built anew without the key
+	d.hour(picture(t, "app:1", true, config, key))
+	d.hour(picture(t, "app:1", true, config, key), picture(t, "new:1", false, config))
+	d.hour(picture(t, "app:1", true, config, key), picture(t, "new:1", true, config, key))
+	if got, want := events(d.Book, noon), "22h+ new:1.image-private-key, 21h+ new:1.image-user-root, 20h++ app:1.image-private-key, 19h- app:1.image-private-key"; got != want {
+		t.Errorf("events are %q, want %q", got, want)
 	}
 }

@@ -3,9 +3,11 @@ package history
 import (
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"plimsoll/checks"
+	"plimsoll/checks/image"
 	"plimsoll/checks/inventory"
 	"plimsoll/checks/secret"
 	"plimsoll/checks/terminal"
@@ -38,8 +40,9 @@ func known(place Place, f *checks.Finding) Known {
 
 // Observe notes what was found in item. Findings of checks that ran says were
 // not asked, or of a subject that could not be judged entirely, are left as
-// they were. What a check finds the first time that it is asked at all is not
-// new in the world, only to the reader.
+// they were, and so are those in layers, while these are not read. What a check
+// finds the first time that it is asked at all is not new in the world, only to
+// the reader; neither is what the layers hold of an image that was there before.
 func (b *Book) Observe(root string, item *inventory.Item, ran func(check string) bool, now time.Time) {
 	if item.Subject == nil || item.Status.Kept {
 		return
@@ -47,13 +50,20 @@ func (b *Book) Observe(root string, item *inventory.Item, ran func(check string)
 	at, place := now.Unix(), PlaceOf(root, item.Ref)
 	b.note(Change{Op: Present, At: at, Known: Known{Place: place}})
 	there, covered := map[id]bool{}, map[string]bool{}
+	unread, before := false, false
+	if i, ok := item.Subject.(*image.Image); ok {
+		unread, before = i.Files == nil, b.precedes(place)
+	}
 	note := func(f *checks.Finding) {
 		for _, check := range f.Check.Covers {
 			covered[check] = true // not reported, and not fixed either
 		}
 		k := known(place, f)
 		there[k.id()] = true
-		b.note(Change{Op: Appeared, At: at, Known: k, Initial: b.began == 0 || !b.checks[f.Check.ID]})
+		if f.Check.Layers && unread {
+			return
+		}
+		b.note(Change{Op: Appeared, At: at, Known: k, Initial: b.began == 0 || !b.checks[f.Check.ID] || f.Check.Layers && before})
 	}
 	for i := range item.Report.Findings {
 		note(&item.Report.Findings[i])
@@ -65,10 +75,32 @@ func (b *Book) Observe(root string, item *inventory.Item, ran func(check string)
 		return
 	}
 	for key, r := range b.at(place) {
-		if r.times.open() && !there[key] && !covered[key.check] && ran(key.check) {
+		if r.times.open() && !there[key] && !covered[key.check] && ran(key.check) && !(unread && ofLayers()[key.check]) {
 			b.note(Change{Op: Fixed, At: at, Known: Known{place, key.check, key.key, r.severity}})
 		}
 	}
+}
+
+// ofLayers are the checks of what only layers tell.
+var ofLayers = sync.OnceValue(func() map[string]bool {
+	ids := map[string]bool{}
+	for _, c := range image.Checks() {
+		ids[c.ID] = c.Layers
+	}
+	return ids
+})
+
+// precedes reports whether an image was there before anybody looked, and its
+// layers were not read since.
+func (b *Book) precedes(place Place) bool {
+	first := false
+	for key, r := range b.at(place) {
+		if ofLayers()[key.check] {
+			return false
+		}
+		first = first || r.times[0] == 0
+	}
+	return first
 }
 
 // at returns the records of a place.
