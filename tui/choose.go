@@ -146,7 +146,7 @@ func (d *chooser) draw(u *ui, width int) sheet {
 		f := it.finding
 		l.add(t.severity[f.Severity], symbols[f.Severity]+u.letter(f.Severity)+" ")
 		text := plain(u.format(f.Check.Title))
-		if key := telling(f.Key); key != "" {
+		if key := telling(f.Check.Kind, f.Key); key != "" {
 			text += " (" + key + ")"
 		}
 		l.add("", text)

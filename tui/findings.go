@@ -136,7 +136,7 @@ func (m *Model) drawFinding(r findingRow, selected bool) string {
 	if f.Fixable() {
 		fixable = " f "
 	}
-	title, detail := plain(m.format(f.Check.Title)), telling(f.Key)
+	title, detail := plain(m.format(f.Check.Title)), telling(f.Check.Kind, f.Key)
 	room := l.room - cells(right) - len(fixable) - 1
 	l.add("", fit(title, min(room, cells(title))))
 	if left := room - cells(title) - 1; detail != "" && left > 4 {
@@ -149,8 +149,11 @@ func (m *Model) drawFinding(r findingRow, selected bool) string {
 }
 
 // telling returns the key of a finding where it tells a reader something: the
-// number of a stage or of a twin does not.
-func telling(key string) string {
+// number of a stage, which begins those of a Dockerfile, or of a twin does not.
+func telling(kind checks.Kind, key string) string {
+	if stage, rest, ok := strings.Cut(key, "/"); ok && kind == checks.Dockerfile && strings.Trim(stage, "0123456789") == "" {
+		key = rest
+	}
 	if strings.Trim(key, "0123456789#") == "" {
 		return ""
 	}

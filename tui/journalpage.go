@@ -119,7 +119,7 @@ func (m *Model) printEvent(p *printer, e *history.Event, at time.Time) {
 		title = e.Title
 	}
 	l.add(t.dim, plain(title))
-	if key := telling(e.Known.Key); key != "" {
+	if key := telling(e.Known.Place.Kind, e.Known.Key); key != "" {
 		l.add(t.dim, " "+key)
 	}
 	p.raw(l.end(), p.room())

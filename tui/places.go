@@ -198,9 +198,13 @@ func (m *Model) printCause(p *printer, t *trail) {
 		return
 	}
 	cause := &t.places[t.cause]
-	p.text("", m.T("The cause is in %s.", m.placeName(cause))+" "+m.N(
-		checks.Msg("A fix there cures %d container, once it is built and started anew."),
-		checks.Msg("A fix there cures %d containers, once they are built and started anew."), t.cured))
+	text := m.T("The cause is in %s.", m.placeName(cause))
+	if t.cured > 0 {
+		text += " " + m.N(
+			checks.Msg("A fix there cures %d container, once it is built and started anew."),
+			checks.Msg("A fix there cures %d containers, once they are built and started anew."), t.cured)
+	}
+	p.text("", text)
 }
 
 // placeName names a place with its line.
