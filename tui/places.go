@@ -59,6 +59,11 @@ func (m *Model) follow(r findingRow) trail {
 			return
 		}
 		p.finding = sameProblem(p.subject, r)
+		// What is wrong with a file or an image goes down to all that is made of
+		// it. What is wrong with a container concerns those that have it too.
+		if p.finding == nil && r.subject.Ref.Kind == checks.Container && item.Ref.Kind != checks.Compose {
+			return
+		}
 		if p.finding != nil && p.finding.Line > 0 {
 			p.line = p.finding.Line
 		}

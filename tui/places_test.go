@@ -47,6 +47,19 @@ func related() inventory.Update {
 	return u
 }
 
+// TestNotTheSame: what is wrong with one container alone is not at other places,
+// whatever its image is.
+func TestNotTheSame(t *testing.T) {
+	m := newModel(t, Options{Fixer: &fakeFixer{}}, 160, 60)
+	drive(m, updateMsg(related()))
+	chooseFinding(t, m, "web", "container-memory-unlimited")
+	for _, p := range m.trailOf(m.findings.rows[m.findings.cursor]).places {
+		if p.subject.name == "cache" || p.subject.Ref.Kind == checks.Image {
+			t.Errorf("%s has no such problem", p.subject.name)
+		}
+	}
+}
+
 func TestSameAtOtherPlaces(t *testing.T) {
 	m := newModel(t, Options{Fixer: &fakeFixer{}}, 160, 60)
 	drive(m, updateMsg(related()))

@@ -21,12 +21,8 @@ type Prover interface {
 
 // A proofDialog watches the proof of a plan and shows what came of it.
 type proofDialog struct {
-	window
-	guard
-	run  run
+	watch
 	made *made // filled in by the job, to be read when that has finished
-	over bool
-	err  error // why there is no proof
 }
 
 type made struct{ proof *proof.Proof }
@@ -39,7 +35,7 @@ func newProof(u *ui, c *crew, file *dockerfile.File, plan *fixes.Plan) (*proofDi
 		made.proof, err = prover.Prove(ctx, file, plan, progress)
 		return nil, err
 	})
-	return &proofDialog{run: run{job: job, started: u.now()}, made: made}, cmd
+	return &proofDialog{watching(u, job), made}, cmd
 }
 
 // proof returns what came of it, nil before that.
@@ -48,47 +44,6 @@ func (d *proofDialog) proof() *proof.Proof {
 		return nil
 	}
 	return d.made.proof
-}
-
-// hear implements listener.
-func (d *proofDialog) hear(u *ui, msg tea.Msg) (action, bool) {
-	switch msg := msg.(type) {
-	case progressed:
-		if msg.job != d.run.job {
-			return nil, false
-		}
-		d.run.heard(u, msg.Progress)
-		return msg.job.next(), true
-	case finished:
-		if msg.job != d.run.job {
-			return nil, false
-		}
-		if u.now().Sub(d.run.started) > spinAfter {
-			d.guard.start(u.now())
-		}
-		d.window = window{}
-		d.over, d.err = true, msg.err
-		return nil, true
-	}
-	return nil, false
-}
-
-func (d *proofDialog) busy() bool { return !d.over }
-
-// key implements dialog.
-func (d *proofDialog) key(u *ui, k tea.KeyPressMsg) action {
-	if d.guard.holds(u.now()) {
-		return nil
-	}
-	switch name := k.String(); {
-	case name == "esc" && !d.over:
-		d.run.stop()
-	case d.over && (name == "esc" || name == "enter" || name == "q"):
-		return closeDialog{}
-	default:
-		d.scrollKey(name)
-	}
-	return nil
 }
 
 // draw implements dialog.

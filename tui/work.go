@@ -14,12 +14,8 @@ import (
 
 // A workDialog watches an undo or a recovery, whose steps are not known before.
 type workDialog struct {
-	window
-	guard
+	watch
 	title checks.Message
-	run   run
-	over  bool
-	err   error
 }
 
 // Work is what a workDialog carries out.
@@ -47,7 +43,7 @@ func newWork(u *ui, c *crew, title checks.Message, w work) (*workDialog, tea.Cmd
 	job, cmd := c.start(func(ctx context.Context, progress func(fixes.Progress)) (*fixes.Receipt, error) {
 		return nil, w(ctx, progress)
 	})
-	return &workDialog{title: title, run: run{job: job, started: u.now()}}, cmd
+	return &workDialog{watching(u, job), title}, cmd
 }
 
 // begin starts w in place of the dialog in front, after the engine was
@@ -59,46 +55,7 @@ func (c *crew) begin(u *ui, kind checks.Kind, title checks.Message, w work) acti
 	})
 }
 
-// hear implements listener.
-func (d *workDialog) hear(u *ui, msg tea.Msg) (action, bool) {
-	switch msg := msg.(type) {
-	case progressed:
-		if msg.job != d.run.job {
-			return nil, false
-		}
-		d.run.heard(u, msg.Progress)
-		return msg.job.next(), true
-	case finished:
-		if msg.job != d.run.job {
-			return nil, false
-		}
-		if u.now().Sub(d.run.started) > spinAfter {
-			d.guard.start(u.now())
-		}
-		d.over, d.err = true, msg.err
-		return nil, true
-	}
-	return nil, false
-}
-
-func (d *workDialog) busy() bool    { return !d.over }
 func (d *workDialog) working() bool { return !d.over }
-
-// key implements dialog.
-func (d *workDialog) key(u *ui, k tea.KeyPressMsg) action {
-	if d.guard.holds(u.now()) {
-		return nil
-	}
-	switch name := k.String(); {
-	case name == "esc" && !d.over:
-		d.run.stop()
-	case d.over && (name == "esc" || name == "enter" || name == "q"):
-		return closeDialog{}
-	default:
-		d.scrollKey(name)
-	}
-	return nil
-}
 
 // draw implements dialog.
 func (d *workDialog) draw(u *ui, width int) sheet {
