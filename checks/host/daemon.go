@@ -110,6 +110,20 @@ func (d *Daemon) Value(key string) string {
 	return s.value()
 }
 
+// settingRule declares a rule about one setting of the daemon, where it is
+// known: wrong says what is wrong with it, nothing when it is right.
+func settingRule(c checks.Check, key, flag string, wrong func(*Host, setting) checks.Message) *checks.Check {
+	return check(c, func(h *Host, report func(checks.Finding)) {
+		set, known := h.Daemon.setting(key, flag)
+		if !known {
+			return
+		}
+		if message := wrong(h, set); !message.IsZero() {
+			report(checks.Finding{Message: message, Evidence: []checks.Evidence{set.evidence}})
+		}
+	})
+}
+
 // texts flattens a JSON value: a list gives its elements, an object
 // "key=value" for each of its members, anything else itself.
 func texts(raw json.RawMessage) []string {

@@ -9,39 +9,30 @@ import (
 
 // What the engine can limit and does limit.
 
-var ulimitsDefault = check(checks.Check{
+var ulimitsDefault = settingRule(checks.Check{
 	ID:       "daemon-ulimits-default",
 	Title:    "No default ulimits for containers",
 	Severity: checks.Low,
 	Chapter:  checks.ResourceLimits,
 	Refs:     []string{"CIS 2.8 (v1.6.0)", "OWASP Docker rule 7", "CWE-770"},
-}, func(h *Host, report func(checks.Finding)) {
-	set, known := h.Daemon.setting("default-ulimits", "default-ulimit")
-	if !known || len(set.values) > 0 || !h.linux() {
-		return
+}, "default-ulimits", "default-ulimit", func(h *Host, set setting) (wrong checks.Message) {
+	if len(set.values) == 0 && h.linux() {
+		wrong = checks.Msg("containers of %s inherit the engine's own limits of open files and processes", h.Ref().Name)
 	}
-	report(checks.Finding{
-		Message:  checks.Msg("containers of %s inherit the engine's own limits of open files and processes", h.Ref().Name),
-		Evidence: []checks.Evidence{set.evidence},
-	})
+	return wrong
 })
 
-var cgroupParentCustom = check(checks.Check{
+var cgroupParentCustom = settingRule(checks.Check{
 	ID:       "daemon-cgroup-parent-custom",
 	Title:    "Containers are put below another cgroup",
 	Severity: checks.Low,
 	Chapter:  checks.ResourceLimits,
 	Refs:     []string{"CIS 2.10 (v1.6.0)"},
-}, func(h *Host, report func(checks.Finding)) {
-	set, known := h.Daemon.setting("cgroup-parent", "")
-	parent := set.value()
-	if !known || slices.Contains([]string{"", "docker", "/docker", "system.slice"}, parent) || h.rootless() {
-		return
+}, "cgroup-parent", "", func(h *Host, set setting) (wrong checks.Message) {
+	if !slices.Contains([]string{"", "docker", "/docker", "system.slice"}, set.value()) && !h.rootless() {
+		wrong = checks.Msg("all containers share what %s is given, and the limits that are set there", set.value())
 	}
-	report(checks.Finding{
-		Message:  checks.Msg("all containers share what %s is given, and the limits that are set there", parent),
-		Evidence: []checks.Evidence{set.evidence},
-	})
+	return wrong
 })
 
 var cgroupV1 = check(checks.Check{

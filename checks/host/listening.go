@@ -132,19 +132,15 @@ func insecure(c *registry.ServiceConfig) []string {
 	return names
 }
 
-var legacyRegistry = check(checks.Check{
+var legacyRegistry = settingRule(checks.Check{
 	ID:       "daemon-legacy-registry",
 	Title:    "Configuration speaks of V1 registries",
 	Severity: checks.Info,
 	Chapter:  checks.ScanningAndSigning,
 	Refs:     []string{"docker-bench C.2"},
-}, func(h *Host, report func(checks.Finding)) {
-	set, known := h.Daemon.setting("disable-legacy-registry", "")
-	if !known || len(set.values) == 0 {
-		return
+}, "disable-legacy-registry", "", func(h *Host, set setting) (wrong checks.Message) {
+	if len(set.values) > 0 {
+		wrong = checks.Msg("disable-legacy-registry means nothing any more, and a newer engine does not start with it")
 	}
-	report(checks.Finding{
-		Message:  checks.Msg("disable-legacy-registry means nothing any more, and a newer engine does not start with it"),
-		Evidence: []checks.Evidence{set.evidence},
-	})
+	return wrong
 })

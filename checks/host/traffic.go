@@ -8,38 +8,30 @@ import (
 
 // Who reaches what over the network.
 
-var iptablesDisabled = check(checks.Check{
+var iptablesDisabled = settingRule(checks.Check{
 	ID:       "daemon-iptables-disabled",
 	Title:    "Engine does not guard its networks",
 	Severity: checks.High,
 	Chapter:  checks.NetworkIsolation,
 	Refs:     []string{"CIS 2.4 (v1.6.0)"},
-}, func(h *Host, report func(checks.Finding)) {
-	set, known := h.Daemon.setting("iptables", "")
-	if !known || !set.isFalse() {
-		return
+}, "iptables", "", func(h *Host, set setting) (wrong checks.Message) {
+	if set.isFalse() {
+		wrong = checks.Msg("nothing keeps the networks of %s apart unless somebody wrote the rules by hand", h.Ref().Name)
 	}
-	report(checks.Finding{
-		Message:  checks.Msg("nothing keeps the networks of %s apart unless somebody wrote the rules by hand", h.Ref().Name),
-		Evidence: []checks.Evidence{set.evidence},
-	})
+	return wrong
 })
 
-var userlandProxyOn = check(checks.Check{
+var userlandProxyOn = settingRule(checks.Check{
 	ID:       "daemon-userland-proxy-on",
 	Title:    "A process per published port",
 	Severity: checks.Low,
 	Chapter:  checks.NetworkIsolation,
 	Refs:     []string{"CIS 2.16 (v1.6.0)"},
-}, func(h *Host, report func(checks.Finding)) {
-	set, known := h.Daemon.setting("userland-proxy", "")
-	if !known || set.isFalse() || h.rootless() || !h.linux() {
-		return
+}, "userland-proxy", "", func(h *Host, set setting) (wrong checks.Message) {
+	if !set.isFalse() && !h.rootless() && h.linux() {
+		wrong = checks.Msg("docker-proxy runs on %s for every published port, as root and beside the kernel's own rules", h.Ref().Name)
 	}
-	report(checks.Finding{
-		Message:  checks.Msg("docker-proxy runs on %s for every published port, as root and beside the kernel's own rules", h.Ref().Name),
-		Evidence: []checks.Evidence{set.evidence},
-	})
+	return wrong
 })
 
 var bindAllInterfaces = check(checks.Check{

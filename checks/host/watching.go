@@ -9,21 +9,17 @@ import (
 
 // What can be seen afterwards of what happened.
 
-var logLevelNotInfo = check(checks.Check{
+var logLevelNotInfo = settingRule(checks.Check{
 	ID:       "daemon-log-level-not-info",
 	Title:    "Engine logs too little or too much",
 	Severity: checks.Low,
 	Chapter:  checks.RuntimeMonitoring,
 	Refs:     []string{"CIS 2.3 (v1.6.0)", "OWASP Docker rule 10"},
-}, func(h *Host, report func(checks.Finding)) {
-	set, known := h.Daemon.setting("log-level", "")
-	if !known || set.value() == "" || set.value() == "info" {
-		return
+}, "log-level", "", func(h *Host, set setting) (wrong checks.Message) {
+	if set.value() != "" && set.value() != "info" {
+		wrong = checks.Msg("the engine of %s logs at level %s, not info", h.Ref().Name, set.value())
 	}
-	report(checks.Finding{
-		Message:  checks.Msg("the engine of %s logs at level %s, not info", h.Ref().Name, set.value()),
-		Evidence: []checks.Evidence{set.evidence},
-	})
+	return wrong
 })
 
 var debugOn = check(checks.Check{
