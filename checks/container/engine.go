@@ -6,6 +6,7 @@ type Engine struct {
 	AppArmor, SELinux, UserNamespaces, Rootless bool // are switched on
 
 	DefaultRuntime string
+	Podman         bool   // it is Podman, which says the same in other words
 	CgroupVersion  string // "1" or "2"
 	Memory         int64  // bytes of the machine, 0 when unknown
 }

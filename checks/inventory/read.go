@@ -55,12 +55,10 @@ type engineFacts struct {
 	*container.Engine        // nil when it was not asked
 	noNewPrivileges   bool   // it denies new privileges to every container
 	arch              string // as in GOARCH
-	podman            bool
 }
 
 func factsOf(info engine.Info) engineFacts {
 	return engineFacts{
-		podman:          info.Podman,
 		noNewPrivileges: hasOption(info.Info, "no-new-privileges"),
 		arch:            goarch(info.Architecture),
 		Engine: &container.Engine{
@@ -69,6 +67,7 @@ func factsOf(info engine.Info) engineFacts {
 			UserNamespaces: hasOption(info.Info, "userns"),
 			Rootless:       hasOption(info.Info, "rootless"),
 			DefaultRuntime: info.DefaultRuntime,
+			Podman:         info.Podman,
 			CgroupVersion:  info.CgroupVersion,
 			Memory:         info.MemTotal,
 		},
@@ -116,7 +115,7 @@ func (r reader) container(ctx context.Context, id string) (checks.Subject, error
 		return nil, err
 	}
 	facts := r.facts()
-	if facts.podman {
+	if facts.Engine != nil && facts.Podman {
 		asDocker(&result.Container)
 	}
 	c := container.New(result.Container, nil, "", time.Now())

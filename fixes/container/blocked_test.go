@@ -43,6 +43,10 @@ func TestBlocked(t *testing.T) {
 		"Nomad":      {change: label("com.hashicorp.nomad.alloc_id", "p"), want: []string{"nomad job run"}, live: []string{"nomad"}},
 		//scenario:61
 		"systemd": {change: label("PODMAN_SYSTEMD_UNIT", "a.service"), want: []string{"systemctl restart a.service"}, live: []string{"systemctl"}},
+		"Podman": {
+			change: func(w *world) { w.container.Engine = &subject.Engine{Podman: true} },
+			want:   []string{"podman run"}, live: []string{"podman run"},
+		},
 		//scenario:59
 		"compose": {
 			change: func(w *world) {

@@ -122,6 +122,11 @@ func (w *world) orchestrated() checks.Message {
 			return checks.Msg("%s belongs to Home Assistant: change it there", name)
 		}
 	}
+	if e := w.container.Engine; e != nil && e.Podman && labels["PODMAN_SYSTEMD_UNIT"] == "" {
+		// It refuses what it says itself: its limits have other names when it
+		// is asked for them, and it has no docker update.
+		return checks.Msg("%s runs on Podman, which does not take back all that it says of a container: create it anew with podman run and the changed settings", name)
+	}
 	if unit := labels["PODMAN_SYSTEMD_UNIT"]; unit != "" {
 		return checks.Msg("%s belongs to the systemd unit %s: change the unit, then run systemctl restart %s", name, clean(unit), quote(clean(unit)))
 	}
