@@ -11,7 +11,7 @@ type caching struct {
 	id, title string
 	refs      []string
 	tools     []string
-	what      string // what is left, for people
+	what      checks.Message // what is left
 	fills     func(*call) bool
 	avoids    func(*File, *Instruction, *call) bool // an option or variable keeps the cache out
 	cleans    func(*call) bool
@@ -31,7 +31,7 @@ func cachings() []caching {
 	return []caching{
 		{
 			id: "apk-cache-left", title: "apk index stays in the image", refs: []string{"hadolint DL3019", "trivy DS-0025", "dockle DKL-DI-0004"},
-			tools: []string{"apk"}, what: "apk's index",
+			tools: []string{"apk"}, what: checks.Msg("apk's index"),
 			fills:  func(k *call) bool { return k.is("add", "upgrade") },
 			avoids: func(_ *File, _ *Instruction, k *call) bool { return k.has("--no-cache") },
 			cleans: func(k *call) bool { return k.is("cache") && len(k.operands) > 0 && k.operands[0].text == "clean" },
@@ -39,19 +39,19 @@ func cachings() []caching {
 		},
 		{
 			id: "yum-cache-left", title: "yum cache stays in the image", refs: []string{"hadolint DL3032", "trivy DS-0015"},
-			tools: []string{"yum"}, what: "yum's cache", fills: rpmFills, cleans: rpmCleans, dirs: rpmDirs, command: "yum clean all",
+			tools: []string{"yum"}, what: checks.Msg("yum's cache"), fills: rpmFills, cleans: rpmCleans, dirs: rpmDirs, command: "yum clean all",
 		},
 		{
 			id: "dnf-cache-left", title: "dnf cache stays in the image", refs: []string{"hadolint DL3040", "trivy DS-0019"},
-			tools: []string{"dnf", "tdnf"}, what: "dnf's cache", fills: rpmFills, cleans: rpmCleans, dirs: rpmDirs, command: "dnf clean all",
+			tools: []string{"dnf", "tdnf"}, what: checks.Msg("dnf's cache"), fills: rpmFills, cleans: rpmCleans, dirs: rpmDirs, command: "dnf clean all",
 		},
 		{
 			id: "microdnf-cache-left", title: "microdnf cache stays in the image", refs: []string{"trivy DS-0027"},
-			tools: []string{"microdnf"}, what: "microdnf's cache", fills: rpmFills, cleans: rpmCleans, dirs: rpmDirs, command: "microdnf clean all",
+			tools: []string{"microdnf"}, what: checks.Msg("microdnf's cache"), fills: rpmFills, cleans: rpmCleans, dirs: rpmDirs, command: "microdnf clean all",
 		},
 		{
 			id: "zypper-cache-left", title: "zypper cache stays in the image", refs: []string{"hadolint DL3036", "trivy DS-0020"},
-			tools: []string{"zypper"}, what: "zypper's cache",
+			tools: []string{"zypper"}, what: checks.Msg("zypper's cache"),
 			fills: func(k *call) bool {
 				return k.is("install", "in", "update", "up", "patch", "dup", "dist-upgrade", "remove", "rm", "refresh", "ref")
 			},
@@ -60,7 +60,7 @@ func cachings() []caching {
 		},
 		{
 			id: "pip-cache-left", title: "pip cache stays in the image", refs: []string{"hadolint DL3042"},
-			tools: []string{"pip"}, what: "pip's cache of downloads and wheels",
+			tools: []string{"pip"}, what: checks.Msg("pip's cache of downloads and wheels"),
 			fills: func(k *call) bool { return k.is("install") },
 			avoids: func(f *File, in *Instruction, k *call) bool {
 				return k.has("--no-cache-dir") || f.switchedOn(in, "PIP_NO_CACHE_DIR")
@@ -70,7 +70,7 @@ func cachings() []caching {
 		},
 		{
 			id: "yarn-cache-left", title: "yarn cache stays in the image", refs: []string{"hadolint DL3060"},
-			tools: []string{"yarn"}, what: "yarn's cache of packages",
+			tools: []string{"yarn"}, what: checks.Msg("yarn's cache of packages"),
 			fills: func(k *call) bool {
 				return !k.has("--immutable", "--version", "-v", "--help") && (k.is("install", "add", "upgrade") || k.verb.text == "" && len(k.operands) == 0 || k.is("global") && k.about() == "add")
 			},
@@ -81,7 +81,7 @@ func cachings() []caching {
 		{
 			id: "npm-cache-left", title: "npm cache stays in the image",
 			refs:  []string{"cnspec npm-clean-cache"},
-			tools: []string{"npm"}, what: "npm's cache of packages",
+			tools: []string{"npm"}, what: checks.Msg("npm's cache of packages"),
 			fills: func(k *call) bool {
 				return k.is("install", "i", "ci", "add", "update", "up", "clean-install") && !k.has("--offline", "--dry-run")
 			},
@@ -93,7 +93,7 @@ func cachings() []caching {
 		{
 			id: "bundler-cache-left", title: "Downloaded gems stay in the image",
 			refs:  []string{"tally ruby/leftover-bundler-cache"},
-			tools: []string{"bundle", "gem"}, what: "every gem as it was downloaded, beside what was unpacked from it,",
+			tools: []string{"bundle", "gem"}, what: checks.Msg("every gem as it was downloaded"),
 			fills: func(k *call) bool {
 				if k.tool == "bundle" {
 					return k.is("install", "update") || k.verb.text == "" && len(k.options) == 0
@@ -133,7 +133,7 @@ func (c *caching) run(f *File, report func(checks.Finding)) {
 			checks.Msg("this step leaves %s in its layer", c.what))
 		if edits, ok := c.edits(f, in, left); ok {
 			finding.Fixes = []checks.Fix{{
-				ID: "no-cache", Title: checks.Msg("leave %s out of the image", strings.TrimSuffix(c.what, ",")), Safe: true, Edit: fixed(edits...),
+				ID: "no-cache", Title: checks.Msg("leave %s out of the image", c.what), Safe: true, Edit: fixed(edits...),
 			}}
 		}
 		report(finding)
