@@ -76,6 +76,13 @@ func (f *File) declareFromFix(s *Stage, name string) []checks.Fix {
 			}
 			at += len(name)
 		}
+		// A name whose value makes no image of it was not the one that was meant.
+		if base, err := Apply(f.Source[:end], edits); err == nil {
+			image, unset := f.defaultOf(string(base[s.Base.Start:]))
+			if len(unset) == 0 && !validImage(image) {
+				return nil
+			}
+		}
 		return []checks.Fix{{ID: "rename", Title: checks.Msg("write %s, which is declared", similar), Caution: checks.Msg("right if %s was mistyped", name), Edit: fixed(edits...)}}
 	}
 	first := f.Stages[0].From
@@ -180,7 +187,12 @@ var fromArgDefaultInvalid = check(checks.Check{
 // defaultImage returns what FROM of s is when the build sets nothing, and the
 // variables in it without a default.
 func (f *File) defaultImage(s *Stage) (image string, unset []string) {
-	result, err := f.process(s.Base.Text, f.global())
+	return f.defaultOf(s.Base.Text)
+}
+
+// defaultOf is [File.defaultImage] of a base as it is written.
+func (f *File) defaultOf(base string) (image string, unset []string) {
+	result, err := f.process(base, f.global())
 	if err != nil {
 		return "scratch", nil // said by the refusal
 	}
