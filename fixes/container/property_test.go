@@ -222,10 +222,12 @@ func covers(intended map[string]bool, field string) bool {
 }
 
 // fields returns the values of an inspection by field: mounts by where they
-// are, lists that are sets in order, aliases without the id of the container.
+// are, lists that are sets in order, aliases without the id of the container
+// and its host name, which the engine adds when it starts.
 func fields(all map[string]any) map[string]string {
 	out := map[string]string{}
 	id, _ := all["Id"].(string)
+	config, _ := all["Config"].(map[string]any)
 	var add func(path string, v any)
 	add = func(path string, v any) {
 		switch v := v.(type) {
@@ -242,9 +244,10 @@ func fields(all map[string]any) map[string]string {
 					continue
 				}
 				data, _ := json.Marshal(e) // it was just unmarshalled
-				if text := string(data); !strings.HasSuffix(path, ".Aliases") || !strings.HasPrefix(id, strings.Trim(text, `"`)) {
-					items = append(items, text)
+				if strings.HasSuffix(path, ".Aliases") && (strings.HasPrefix(id, fmt.Sprint(e)) || e == config["Hostname"]) {
+					continue
 				}
+				items = append(items, string(data))
 			}
 			switch {
 			case path == ".Mounts":
@@ -365,7 +368,7 @@ func (l *lab) arbitraryOptions(r *rand.Rand) client.ContainerCreateOptions {
 		func() {
 			h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeTmpfs, Target: "/memory", TmpfsOptions: &mount.TmpfsOptions{SizeBytes: 1 << 20}})
 		},
-		func() { h.Binds = append(h.Binds, l.TempDir()+":/bound:"+pickOf(r, "ro", "rw", "ro,rslave")) },
+		func() { h.Binds = append(h.Binds, l.TempDir()+":/bound:"+pickOf(r, "ro", "rw", "ro,rprivate")) },
 		func() { h.Binds = append(h.Binds, l.prefix+"other:/other") },
 		func() { h.Ulimits = []*api.Ulimit{{Name: "nofile", Soft: 1024, Hard: 2048}} },
 		func() { h.Sysctls = map[string]string{"net.core.somaxconn": "256"} },
