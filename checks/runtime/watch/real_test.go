@@ -88,7 +88,7 @@ var provocations = []provocation{
 	{name: "privileged", exec: &api.ExecCreateRequest{Cmd: []string{"env", "API_TOKEN=" + canary, "true"}, Privileged: true}, check: runtime.ExecPrivileged, source: runtime.Events, evidence: "privileged true"},
 	{name: "root", user: "1000", exec: &api.ExecCreateRequest{Cmd: []string{"id"}, User: "0"}, check: runtime.ExecRoot, source: runtime.Events, evidence: "user 0"},
 	{name: "dropped-by-exec", exec: &api.ExecCreateRequest{Cmd: []string{"cp", "/bin/busybox", "/tmp/tool"}}, check: runtime.FileDrift, source: runtime.Diff, evidence: "/tmp/tool"},
-	{name: "dropped-by-itself", cmd: "sleep 3; cp /bin/busybox /tmp/tool; sleep 600", check: runtime.FileDrift, source: runtime.Diff, evidence: "/tmp/tool"},
+	{name: "dropped-by-itself", cmd: "i=0; while :; do sleep 3; i=$((i+1)); cp /bin/busybox /tmp/tool$i; done", check: runtime.FileDrift, source: runtime.Diff, evidence: "/tmp/tool"},
 	{name: "dropped-and-run", exec: &api.ExecCreateRequest{Cmd: []string{"sh", "-c", "cp /bin/busybox /tmp/sleep; sleep 2; /tmp/sleep 60; :"}}, check: runtime.UnexpectedProcess, evidence: "/tmp/sleep"},
 	{name: "unexpected-program", cmd: "sleep 2; tail -f /dev/null; :", normal: &runtime.Normal{Programs: []string{"sh", "sleep"}}, check: runtime.UnexpectedProcess, evidence: "tail"},
 	{name: "unexpected-shell", cmd: "sleep 2; busybox ash -c 'sleep 60; :'; :", normal: &runtime.Normal{Programs: []string{"sh", "sleep"}}, check: runtime.ShellOpened, evidence: "busybox"},
