@@ -32,8 +32,6 @@ func (s Selection) wantsEngine() bool {
 	return len(s.Containers)+len(s.Images) > 0 || s.AllContainers || s.AllImages || s.Host
 }
 
-func (s Selection) wantsImages() bool { return s.AllImages || len(s.Images) > 0 }
-
 // Gather reads and judges what selection names. What cannot be read is an item
 // whose report has errors. The error is that of the engine, when it was asked
 // for and is not there; the files have been gathered all the same.

@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -112,9 +111,6 @@ func isRoot(user string) bool {
 	uid, known := checks.UID(user, nil)
 	return user != "" && known && uid == 0
 }
-
-// asUser returns whom a command runs as.
-func (f *Facts) asUser(user string) string { return cmp.Or(user, f.User) }
 
 func within(p, dir string) bool {
 	return p == dir || strings.HasPrefix(p, strings.TrimSuffix(dir, "/")+"/")
