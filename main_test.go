@@ -52,6 +52,8 @@ func forbidden(pkg, imported string) (why string) {
 		return "" // a part of itself
 	case pkg == "checks/compose" && imported == "checks/container":
 		return "" // services are judged by the checks of containers
+	case pkg == "checks/signature" && imported == "checks/registry":
+		return "" // signatures are beside their image
 	}
 	return "packages of checks are independent of each other"
 }
