@@ -54,9 +54,20 @@ func (f *File) startMentions(s *Stage, name string) bool {
 	return false
 }
 
-// logsIn reports whether a step of s gives the user a password: the account is
-// for people who log in, not for what the container starts with.
+// doors are words without which nothing lets people log in with a password.
+var doors = [...]string{"ssh", "dropbear", "ftp", "telnet", "rdp", "vnc", "samba", "dovecot", "rstudio"}
+
+// logsIn reports whether a step of s gives the user a password where something
+// asks for it: the account is for people who log in, not for what the container
+// starts with.
 func (f *File) logsIn(s *Stage, name string) bool {
+	open := false
+	for _, stage := range s.Chain() {
+		open = open || f.mentions(stage.From, doors[:]...) || slices.ContainsFunc(stage.Instructions, func(in *Instruction) bool { return f.mentions(in, doors[:]...) })
+	}
+	if !open {
+		return false
+	}
 	for _, stage := range s.Chain() {
 		for _, in := range stage.Instructions {
 			if in.Keyword != "RUN" || !f.mentions(in, "passwd") {

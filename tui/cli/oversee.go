@@ -229,7 +229,7 @@ func (l *lookout) turn(target *engine.Target) {
 	defer l.mu.Unlock()
 	l.end()
 	l.forget()
-	if target == nil {
+	if target == nil || l.ctx == nil { // no screen, so nobody to tell
 		return
 	}
 	ctx, stop := context.WithCancel(l.ctx)
