@@ -237,10 +237,10 @@ func (e *engine) eventsSoFar() {
 			}
 		}
 		last := len(e.notes)
-		if note := "event: " + e.plain(fmt.Sprintf("%s %s %s %v", m.Type, m.Action, m.Actor.ID, attributes)); m.Type == events.NodeEventType && slices.Contains(e.notes, note) {
-			continue // a manager tells of its own state as often as it pleases
+		if m.Type == events.NodeEventType && (attributes["state.new"] == "" || slices.Contains(e.notes, "event: "+e.plain(eventOf(m, attributes)))) {
+			continue // that it is ready is told once or twice; how a manager comes to be one, in steps of its own
 		}
-		e.note("event", fmt.Sprintf("%s %s %s %v", m.Type, m.Action, m.Actor.ID, attributes))
+		e.note("event", eventOf(m, attributes))
 		if (m.Action == events.ActionPause || m.Action == events.ActionUnPause) && last > 0 && e.notes[last] == e.notes[last-1] {
 			e.notes = e.notes[:last] // an engine under load announces these twice
 		}
@@ -251,6 +251,10 @@ func (e *engine) eventsSoFar() {
 		unordered++
 		slices.Sort(e.notes[len(e.notes)-unordered:])
 	}
+}
+
+func eventOf(m events.Message, attributes map[string]string) string {
+	return fmt.Sprintf("%s %s %s %v", m.Type, m.Action, m.Actor.ID, attributes)
 }
 
 // listen collects events until the test ends.
