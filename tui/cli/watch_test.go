@@ -145,8 +145,23 @@ func TestWatchFalco(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	fmt.Fprintln(f, `no alert`)
+	// What is in the file when it is opened is history, so the line is written
+	// until somebody reads it.
+	read, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			fmt.Fprintln(f, `no alert`)
+			select {
+			case <-read:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}()
 	errs.until(t, "not an alert of Falco")
+	close(read)
+	<-done
 	fmt.Fprintln(f, `{"rule":"Fileless execution via memfd_create","priority":"Critical","output":"x: Critical Fileless execution (a=b)","output_fields":{"container.id":"0123456789ab","container.name":"web"}}`)
 	out.until(t, "runtime-fileless-or-shm-exec  Falco saw in web: Fileless execution")
 	if code := end(); code != exitFindings {
