@@ -120,6 +120,9 @@ func (v *Inventory) readAll(ctx context.Context, c *client.Client, x *images) er
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		containers, err = c.ContainerList(groupCtx, client.ContainerListOptions{All: true})
+		if err == nil {
+			v.show(ctx, containers.Items)
+		}
 		return err
 	})
 	group.Go(func() error { _, _, err := x.list(groupCtx, c); return err })
@@ -170,6 +173,19 @@ func (v *Inventory) readAll(ctx context.Context, c *client.Client, x *images) er
 		w.listed(&w.engineListed)
 	})
 	return nil
+}
+
+// show puts the containers that are new on the screen, before anything else is
+// known of the engine.
+func (v *Inventory) show(ctx context.Context, listed []container.Summary) {
+	v.post(ctx, func(w *world) {
+		for _, s := range runningFirst(listed) {
+			ref := checks.Ref{Kind: checks.Container, ID: s.ID, Name: name(s.Names)}
+			if _, known := w.items[identify(ref)]; !known {
+				w.put(Item{Ref: ref, Status: listedStatus(s)})
+			}
+		}
+	})
 }
 
 func fromEngine(k checks.Kind) bool {

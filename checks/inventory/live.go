@@ -242,6 +242,7 @@ func (v *Inventory) readPart(ctx, asking context.Context, r reader, era int, par
 		gone   bool
 		failed error
 	}
+	policy := v.policy.Load()
 	results := make([]result, len(part))
 	for i, ref := range part {
 		subject, err := r.read(asking, ref)
@@ -276,6 +277,9 @@ func (v *Inventory) readPart(ctx, asking context.Context, r reader, era int, par
 				}
 			case res.failed == nil:
 				w.put(w.renewed(w.withFiles(res.item)))
+				if v.policy.Load() != policy { // it changed while this was read
+					w.rejudge(w.items[identify(res.ref)])
+				}
 				if c, ok := res.item.Subject.(*container.Container); ok {
 					w.attached[identify(c.Ref())] = host.Inspected(*c.Inspect)
 					w.users[identify(c.Ref())] = c.Inspect.Image

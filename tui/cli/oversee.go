@@ -199,6 +199,10 @@ func (a *app) oversee(s *session, target *engine.Target, o overseeing) (*oversee
 	return out, nil
 }
 
+// firstFrames is how long the screen has the machine to itself before it is
+// watched what containers do, which lists and inspects them all once more.
+const firstFrames = 500 * time.Millisecond
+
 // A lookout watches for the screen: one engine at a time.
 type lookout struct {
 	a   *app
@@ -245,7 +249,14 @@ func (l *lookout) turn(target *engine.Target) {
 		return
 	}
 	l.now, l.stop, l.done = o, stop, make(chan struct{})
-	go func(done chan struct{}) { defer close(done); o.run(ctx) }(l.done)
+	go func(done chan struct{}) {
+		defer close(done)
+		select {
+		case <-time.After(firstFrames):
+			o.run(ctx)
+		case <-ctx.Done():
+		}
+	}(l.done)
 }
 
 // end ends what is watched; l.mu is held.
