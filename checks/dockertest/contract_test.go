@@ -286,6 +286,9 @@ func (e *engine) listen() *engine {
 // The real one is the test's own: packages are tested at the same time, and
 // some look at every container that the usual engine has.
 func TestContract(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the ordinary run compares with a real engine")
+	}
 	cli := dockertest.Private(t)
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
@@ -316,6 +319,9 @@ func TestContract(t *testing.T) {
 // TestSwarmContract does the same with a swarm, for which the real engine is
 // one of its own.
 func TestSwarmContract(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the ordinary run compares with a real engine")
+	}
 	cli := dockertest.Private(t)
 	real := (&engine{T: t, cli: cli, alone: true, prefix: "plimsoll-test-swarm-", ids: map[string]string{}}).listen()
 	mine := ours(t, "1.41")

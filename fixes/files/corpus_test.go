@@ -60,7 +60,7 @@ func none(*source.File) map[string]source.Base { return nil }
 func TestCorpus(t *testing.T) {
 	paths := corpus(t)
 	if testing.Short() { // the race detector makes every file ten times as long
-		paths = sample(paths, 8)
+		paths = sample(paths, 24)
 	}
 	t.Run("bases known", func(t *testing.T) { tryCorpus(t, paths, facts) })
 	t.Run("bases unknown", func(t *testing.T) { tryCorpus(t, paths, none) })
