@@ -53,7 +53,7 @@ func (v *Inventory) Known(ctx context.Context, id string) *api.InspectResponse {
 	v.post(ctx, func(w *world) {
 		c, _ := w.items[identity{checks.Container, id}].Subject.(*container.Container)
 		_, busy := w.reading[identity{checks.Container, id}]
-		_, stale := w.dirty.refs[identity{checks.Container, id}]
+		_, stale := w.dirty.waiting[identity{checks.Container, id}]
 		if c == nil || busy || stale {
 			answer <- nil // what is known may be of an earlier run
 			return

@@ -219,9 +219,13 @@ func (v *Inventory) happened(ctx context.Context, c *client.Client, x *images, e
 				w.hostSees()
 				w.imagesSee()
 				w.neighbours()
-			} else {
-				w.mark(ref)
+				return
 			}
+			// The engine answers no question about a container while it starts it.
+			if _, known := w.items[identify(ref)]; !known && e.Action == events.ActionCreate {
+				w.put(Item{Ref: ref, Status: Status{State: string(container.StateCreated), Image: e.Actor.Attributes["image"], Project: e.Actor.Attributes[project], Created: time.Unix(0, e.TimeNano)}})
+			}
+			w.mark(ref)
 		})
 	case events.NetworkEventType:
 		if id := e.Actor.Attributes["container"]; id != "" {

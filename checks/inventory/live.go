@@ -174,7 +174,6 @@ func (w *world) run(ctx context.Context, updates chan<- Update) {
 			w.look(ctx)
 			w.ask(ctx)
 		case <-w.due:
-			w.due = nil
 			w.read(ctx, slots)
 		case out <- update:
 			w.out.clear()
@@ -187,15 +186,24 @@ func (w *world) mark(refs ...checks.Ref) {
 	if len(refs) == 0 {
 		return
 	}
-	now := time.Now()
-	w.due = time.After(max(0, w.dirty.mark(now, refs...).Sub(now)))
+	w.wake(w.dirty.mark(time.Now(), refs...))
 }
 
-// read reads all dirty subjects, several at once, and judges them.
+// wake has the dirty subjects read when they are due; zero: never.
+func (w *world) wake(due time.Time) {
+	w.due = nil
+	if !due.IsZero() {
+		w.due = time.After(max(0, time.Until(due)))
+	}
+}
+
+// read reads the dirty subjects that are due, several at once, and judges them.
 func (w *world) read(ctx context.Context, slots *semaphore.Weighted) {
 	var batch []checks.Ref
 	var host checks.Ref
-	for _, ref := range w.dirty.take() {
+	changed := w.dirty.take(time.Now())
+	w.wake(w.dirty.next())
+	for _, ref := range changed {
 		if _, busy := w.reading[identify(ref)]; busy {
 			w.reading[identify(ref)] = true
 			continue
@@ -363,7 +371,7 @@ func (w *world) listed(source *bool) {
 
 // settled notes when everything that exists has been read.
 func (w *world) settled() {
-	if !w.out.complete && w.engineListed && w.filesListed && len(w.reading) == 0 && len(w.dirty.refs) == 0 {
+	if !w.out.complete && w.engineListed && w.filesListed && len(w.reading) == 0 && len(w.dirty.waiting) == 0 {
 		w.out.complete, w.out.pending = true, true
 		w.imagesSee()
 	}

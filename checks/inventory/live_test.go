@@ -132,6 +132,31 @@ func TestWatchFollowsContainers(t *testing.T) {
 	v.until("it is gone", func() bool { _, ok := v.named(checks.Container, "renamed"); return !ok })
 }
 
+// An engine that starts a container answers no inspection of it meanwhile;
+// the container is seen all the same, and findings follow.
+func TestCreatedContainerShowsBeforeItIsInspected(t *testing.T) {
+	s := dockertest.Run(t)
+	s.AddImage(dockertest.Image{Tags: []string{"app:1"}})
+	v, _ := watch(t, options(t, s))
+	v.until("complete", func() bool { return v.done })
+	release := make(chan struct{})
+	s.Watch(func(c dockertest.Call) {
+		if c.Endpoint == "GET /containers/{id}/json" {
+			<-release
+		}
+	})
+	run(t, s, "slow")
+	v.until("the container is there", func() bool { _, ok := v.named(checks.Container, "slow"); return ok })
+	if got, _ := v.named(checks.Container, "slow"); got.Subject != nil || got.Status.State != "created" || got.Status.Image != "app:1" {
+		t.Errorf("before its inspection the container is %+v, want created from app:1", got)
+	}
+	close(release)
+	v.until("it is judged", func() bool {
+		got, _ := v.named(checks.Container, "slow")
+		return len(got.Report.Findings) == 1
+	})
+}
+
 // One container's change costs one inspection, whatever else exists.
 func TestOneChangeCostsOneInspection(t *testing.T) {
 	s := dockertest.Run(t)
