@@ -31,7 +31,7 @@ func (r findingRow) key() findingKey {
 func (m *Model) refreshFindings() {
 	selected, _ := m.subjects.current()
 	filter := m.sieve.text[findingsPane]
-	var rows []findingRow
+	rows := m.spare[:0]
 	for _, r := range m.subjects.rows {
 		switch {
 		case r.subject == nil,
@@ -55,7 +55,8 @@ func (m *Model) refreshFindings() {
 			}
 		}
 	}
-	m.sortFindings(rows)
+	rows, m.spare = m.sortFindings(rows, m.findings.rows)
+	clear(m.spare) // what it held may be gone
 	m.findings.set(rows, m.findFinding(rows))
 	m.refreshDetail()
 }
@@ -67,7 +68,12 @@ func (m *Model) matches(f *checks.Finding, filter string) bool {
 		strings.Contains(strings.ToLower(f.Message.In(m.format)), filter)
 }
 
-func (m *Model) sortFindings(rows []findingRow) {
+// sortFindings returns rows in the order that was chosen, and what is left of
+// the two buffers.
+func (m *Model) sortFindings(rows, spare []findingRow) (sorted, left []findingRow) {
+	if m.order == bySeverity {
+		return worstFirst(rows, spare), rows
+	}
 	var perCheck map[*checks.Check]int
 	if m.order == byCount {
 		perCheck = map[*checks.Check]int{}
@@ -88,6 +94,27 @@ func (m *Model) sortFindings(rows []findingRow) {
 		}
 		return severity
 	})
+	return rows, spare
+}
+
+// worstFirst is a stable sort by severity into another buffer that looks at
+// each row twice: a key may put all findings of a thousand containers in order.
+func worstFirst(rows, into []findingRow) []findingRow {
+	var next [checks.Critical + 1]int // where the next row of each severity goes
+	for _, r := range rows {
+		next[r.finding.Severity]++
+	}
+	at := 0
+	for _, s := range checks.Severities {
+		next[s], at = at, at+next[s]
+	}
+	sorted := slices.Grow(into[:0], len(rows))[:len(rows)]
+	for _, r := range rows {
+		s := r.finding.Severity
+		sorted[next[s]] = r
+		next[s]++
+	}
+	return sorted
 }
 
 // chapterRank puts hygiene last.

@@ -53,6 +53,7 @@ type Model struct {
 
 	subjects list[subjectRow]
 	findings list[findingRow]
+	spare    []findingRow // the buffer of the rows before
 	detail   detail
 
 	kin         inventory.Kinship

@@ -63,15 +63,7 @@ func (k *Kinship) Of(of *Item, all iter.Seq[*Item]) Family {
 			projects = append(projects, item)
 		}
 	}
-	byName := func(a, b *Item) int {
-		if n := strings.Compare(a.Ref.Name, b.Ref.Name); n != 0 {
-			return n
-		}
-		return strings.Compare(a.Ref.ID, b.Ref.ID)
-	}
 	slices.SortFunc(files, byName)
-	slices.SortFunc(images, byName)
-	slices.SortFunc(containers, byName)
 	slices.SortFunc(projects, byName)
 	services := servicesOf(projects)
 
@@ -81,6 +73,7 @@ func (k *Kinship) Of(of *Item, all iter.Seq[*Item]) Family {
 	case *image.Image:
 		f.Images = []*Item{of}
 	case *dockerfile.File:
+		slices.SortFunc(images, byName)
 		f.Origins = k.madeFrom([]*Item{of}, images, containers, services)
 		for _, o := range f.Origins {
 			f.Images = append(f.Images, o.Image)
@@ -97,11 +90,16 @@ func (k *Kinship) Of(of *Item, all iter.Seq[*Item]) Family {
 			f.Containers = append(f.Containers, c)
 		}
 	}
+	slices.SortFunc(f.Containers, byName)
 	if _, ok := of.Subject.(*container.Container); ok && len(f.Images) == 0 {
 		f.Containers = []*Item{of} // its image is gone, or not read yet
 	}
 	f.Services = k.serving(f, services)
 	return f
+}
+
+func byName(a, b *Item) int {
+	return cmp.Or(strings.Compare(a.Ref.Name, b.Ref.Name), strings.Compare(a.Ref.ID, b.Ref.ID))
 }
 
 func imageOf(images []*Item, c *container.Container) []*Item {
