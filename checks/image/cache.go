@@ -43,7 +43,7 @@ func (i *Image) cachesInLayers() (evidence []checks.Evidence) {
 
 func (i *Image) cachesByHistory() (evidence []checks.Evidence) {
 	for _, s := range i.steps() {
-		if s.instruction == "RUN" && leavesCache(commands(s.text)) {
+		if s.instruction == "RUN" && mentions(s.text, "update", "add", "install") && leavesCache(commands(s.text)) {
 			evidence = append(evidence, s.evidence())
 		}
 	}

@@ -64,7 +64,7 @@ var historyUpdateAlone = historyRule(checks.Check{
 	Chapter:  checks.Updates,
 	Refs:     []string{"CIS 4.7 (v1.6.0)", "dockle CIS-DI-0007"},
 }, func(s step) bool {
-	if s.instruction != "RUN" {
+	if s.instruction != "RUN" || !mentions(s.text, "update", "makecache", "ref") {
 		return false
 	}
 	all := commands(s.text)
@@ -85,7 +85,7 @@ var historySudo = historyRule(checks.Check{
 	Chapter:  checks.LeastPrivilege,
 	Refs:     []string{"dockle DKL-DI-0001", "hadolint DL3004"},
 }, func(s step) bool {
-	return s.instruction == "RUN" && slices.ContainsFunc(commands(s.text), func(words []string) bool { return runs(words, "sudo") })
+	return s.instruction == "RUN" && mentions(s.text, "sudo") && slices.ContainsFunc(commands(s.text), func(words []string) bool { return runs(words, "sudo") })
 }, func(name string) checks.Message {
 	return checks.Msg("a layer of %s was made with sudo, so sudo and its rules are in the image", name)
 })
@@ -97,7 +97,7 @@ var historyUpgrade = historyRule(checks.Check{
 	Chapter:  checks.Updates,
 	Refs:     []string{"dockle DKL-DI-0003"},
 }, func(s step) bool {
-	if s.instruction != "RUN" {
+	if s.instruction != "RUN" || !mentions(s.text, "upgrade", "sync", "dup") {
 		return false
 	}
 	all := commands(s.text)

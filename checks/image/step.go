@@ -85,6 +85,13 @@ func (i *Image) Step(n int) string {
 	return parseStep(n+1, i.History[len(i.History)-1-n].CreatedBy).evidence().Detail
 }
 
+// mentions reports whether a script holds one of words anywhere. It is asked
+// before [commands], which takes the script apart and costs much more. It errs
+// where quotes or backslashes stand inside of a word, as nobody writes them.
+func mentions(script string, words ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(script, w) })
+}
+
 // commands returns the simple commands of a shell script as words. It knows
 // quotes and what separates commands, and no more: what it gets wrong is not
 // found.
@@ -172,7 +179,7 @@ func bare(words []string) []string {
 
 // runs reports whether words call program with all of args somewhere.
 func runs(words []string, program string, args ...string) bool {
-	if words[0] != program && !strings.HasSuffix(words[0], "/"+program) {
+	if words[0][strings.LastIndexByte(words[0], '/')+1:] != program {
 		return false
 	}
 	for _, a := range args {
