@@ -139,7 +139,7 @@ func (c *Collector) Content(name string, executable bool, size int64) io.WriteCl
 		return &whole{kind: k, file: &File{Path: name}, done: c.add}
 	}
 	if executable && size > 4<<10 {
-		return &program{file: &File{Path: name}, done: c.add, kept: c.kept, give: func(kept []byte) { c.kept = kept }}
+		return &program{file: &File{Path: name}, done: c.add, size: size, kept: c.kept, give: func(kept []byte) { c.kept = kept }}
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ type program struct {
 	isELF  bool
 	other  bool // PE or Mach-O, or a script: Go only, or nothing
 	golang goProgram
+	size   int64 // bytes, as its header claims
 	kept   []byte
 	give   func([]byte) // takes kept back, for the next program
 }
@@ -41,10 +42,23 @@ func (p *program) Write(b []byte) (int, error) {
 	if p.other {
 		return 0, io.ErrShortWrite // nothing of interest: no need to read on
 	}
-	if len(p.kept)+len(b) <= largestProgram {
+	p.keep(b)
+	return p.golang.Write(b)
+}
+
+// keep remembers b, unless the program is one that cannot be kept whole: where
+// its sections are stands at its end.
+func (p *program) keep(b []byte) {
+	if p.size > largestProgram || p.golang.found != nil {
+		return
+	}
+	if int64(cap(p.kept)) < p.size {
+		larger := min(largestProgram, max(p.size, 2*int64(cap(p.kept))))
+		p.kept = append(make([]byte, 0, larger), p.kept...)
+	}
+	if len(p.kept)+len(b) <= cap(p.kept) {
 		p.kept = append(p.kept, b...)
 	}
-	return p.golang.Write(b)
 }
 
 func (p *program) Close() error {
