@@ -63,9 +63,7 @@ Exit status: 0 clean, 1 findings at or above --fail-on, 2 error.`),
 				}
 				return a.checkAll(cmd, o)
 			}
-			if os.Getenv("GOGC") == "" {
-				debug.SetGCPercent(gcPercent)
-			}
+			thrifty()
 			s, err := a.open(cmd.Context(), nil)
 			if err != nil {
 				return err
@@ -88,9 +86,14 @@ Exit status: 0 clean, 1 findings at or above --fail-on, 2 error.`),
 	return c
 }
 
-// gcPercent keeps a run over a thousand files small: all of them are kept until
-// they are printed. Collecting twice as often costs hardly any time.
-const gcPercent = 50
+// thrifty keeps a run over a thousand files, all kept until they are printed, or
+// over tens of thousands of advisories small. Collecting twice as often costs
+// hardly any time.
+func thrifty() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+}
 
 // parseThreshold returns the severity from which findings fail a run; one
 // above all of them for never.

@@ -34,6 +34,7 @@ func (a *app) databaseUpdate() *cobra.Command {
 		Use:   "update [NAME…]",
 		Short: a.T("Download advisories: those that are here and those that were missed, or Debian, Alpine, npm …"),
 		RunE: func(cmd *cobra.Command, names []string) error {
+			thrifty()
 			store, err := vulnerability.UserStore()
 			if err != nil {
 				return err
@@ -120,6 +121,7 @@ func (a *app) databaseImport() *cobra.Command {
 		Short: a.T("Index files that were downloaded elsewhere: all.zip of OSV, the KEV catalogue, EPSS scores"),
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, paths []string) error {
+			thrifty()
 			store, err := vulnerability.UserStore()
 			if err != nil {
 				return err
