@@ -61,25 +61,62 @@ var volumeUnused = check(checks.Check{
 		return
 	}
 	used := h.mounts()
-	for _, v := range h.Volumes {
-		if len(used[v.Name]) > 0 || v.ClusterVolume != nil || v.Labels[SnapshotOf] != "" || h.Swarm.mounts(v.Name) {
-			continue
+	var nameless []*Volume
+	for i := range h.Volumes {
+		v := &h.Volumes[i]
+		switch {
+		case len(used[v.Name]) > 0 || v.ClusterVolume != nil || v.Labels[SnapshotOf] != "" || h.Swarm.mounts(v.Name):
+		case v.anonymous():
+			nameless = append(nameless, v)
+		default:
+			report(h.unused(v))
 		}
-		f := checks.Finding{
-			Key:     v.Name,
-			Message: checks.Msg("no container uses the volume %s, and whatever it holds is forgotten", shortVolume(v.Name)),
-			Evidence: []checks.Evidence{
-				{Source: "docker ps --all, Mounts", Detail: fmt.Sprintf("none of %d containers", len(h.Attached))},
-				{Source: "volume, CreatedAt", Detail: v.CreatedAt},
-				{Source: "volume, content", Detail: v.Content.String()},
-			},
-		}
-		if v.Content == Empty {
-			f.Message = checks.Msg("no container uses the volume %s, and it is empty", shortVolume(v.Name))
-		}
-		report(f)
+	}
+	switch len(nameless) {
+	case 0:
+	case 1:
+		report(h.unused(nameless[0]))
+	default:
+		report(h.unusedTogether(nameless))
 	}
 })
+
+func (h *Host) unused(v *Volume) checks.Finding {
+	f := checks.Finding{
+		Key:     v.Name,
+		Message: checks.Msg("no container uses the volume %s, and whatever it holds is forgotten", shortVolume(v.Name)),
+		Evidence: []checks.Evidence{
+			{Source: "docker ps --all, Mounts", Detail: fmt.Sprintf("none of %d containers", len(h.Attached))},
+			{Source: "volume, CreatedAt", Detail: v.CreatedAt},
+			{Source: "volume, content", Detail: v.Content.String()},
+		},
+	}
+	if v.Content == Empty {
+		f.Message = checks.Msg("no container uses the volume %s, and it is empty", shortVolume(v.Name))
+	}
+	return f
+}
+
+const mostNamed = 8 // of volumes that one finding is about
+
+// unusedTogether is one finding about many volumes without a name: each
+// docker rm without -v leaves one behind, and a row for each would hide what
+// else there is.
+func (h *Host) unusedTogether(all []*Volume) checks.Finding {
+	f := checks.Finding{Key: "anonymous", Evidence: []checks.Evidence{{Source: "docker ps --all, Mounts", Detail: fmt.Sprintf("none of %d containers", len(h.Attached))}}}
+	empty := 0
+	for _, v := range all {
+		if v.Content == Empty {
+			empty++
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *Volume) int { return -strings.Compare(a.CreatedAt, b.CreatedAt) })
+	for _, v := range all[:min(mostNamed, len(all))] {
+		f.Evidence = append(f.Evidence, checks.Evidence{Source: "volume " + shortVolume(v.Name), Detail: v.CreatedAt + ", " + v.Content.String()})
+	}
+	f.Message = checks.Msg("no container uses %d volumes without a name; %d of them are known to be empty", len(all), empty)
+	return f
+}
 
 const labelAnonymous = "com.docker.volume.anonymous"
 

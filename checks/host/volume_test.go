@@ -43,6 +43,8 @@ func TestVolumes(t *testing.T) {
 	}{
 		{"nobody uses it", []Volume{vol("data", "")}, nil, "volume-unused data"},
 		{"nobody uses it, and it is empty", []Volume{empty(vol("data", ""))}, nil, "volume-unused data"},
+		{"one without a name", []Volume{vol(random, "")}, nil, "volume-unused " + random},
+		{"several without a name are one finding", []Volume{vol(random, ""), vol("data", ""), empty(vol(random[1:]+"0", ""))}, nil, "volume-unused data, volume-unused anonymous"},
 		{"used", []Volume{vol("data", "")}, []Attached{{Name: "db", Volumes: writes("data")}}, ""},
 		{"a copy", []Volume{vol("data", "#"+SnapshotOf+"=other")}, nil, ""},
 
