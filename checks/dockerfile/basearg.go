@@ -83,7 +83,7 @@ func (f *File) declareFromFix(s *Stage, name string) []checks.Fix {
 				return nil
 			}
 		}
-		return []checks.Fix{{ID: "rename", Title: checks.Msg("write %s, which is declared", similar), Caution: checks.Msg("right if %s was mistyped", name), Edit: fixed(edits...)}}
+		return []checks.Fix{{ID: "rename", Title: checks.Msg("write %s, which is declared", similar), Caution: checks.Msg("right if %s was mistyped", name), Brings: aboutBases, Edit: fixed(edits...)}}
 	}
 	first := f.Stages[0].From
 	declare := func(value string) []checks.Edit {
@@ -112,6 +112,13 @@ func (f *File) declareFromFix(s *Stage, name string) []checks.Fix {
 	}}
 }
 
+// aboutBases are the checks that may have something to say once a base image is
+// known at all.
+var aboutBases = []string{
+	"base-image-untagged", "base-image-latest-tag", "base-image-not-digest-pinned", "base-image-not-minimal", "base-image-eol",
+	"base-image-stale-digest", "base-image-known-vulnerable", "base-image-platform-mismatch", "base-image-untrusted-registry",
+}
+
 // similarArg returns a name with a value that FROM may use and that name is a
 // typing error of, "" without one.
 func (f *File) similarArg(name string) string {
@@ -120,7 +127,9 @@ func (f *File) similarArg(name string) string {
 		if in.Keyword == "FROM" {
 			break
 		}
-		if in.Keyword == "ARG" {
+		if f.valueAsName(in) {
+			names = append(names, in.Words()[0].Text) // it gets its value by another fix
+		} else if in.Keyword == "ARG" {
 			for _, p := range f.Pairs(in) {
 				if p.HasValue && p.Value != "" {
 					names = append(names, p.Name)

@@ -231,7 +231,7 @@ var legacyKeyValue = check(checks.Check{
 			report(finding)
 		case "ARG":
 			words := in.Words()
-			if len(words) != 2 || strings.ContainsAny(in.Args.String, "=\"'") || f.knows(in, words[1].Text) {
+			if !f.valueAsName(in) {
 				continue
 			}
 			finding := f.finding(in, words[0].Text, checks.Msg("ARG %s gets no value this way: %s is declared as a second variable", words[0].Text, words[1].Text))
@@ -243,6 +243,13 @@ var legacyKeyValue = check(checks.Check{
 		}
 	}
 })
+
+// valueAsName reports whether in is an ARG whose second word is meant as the
+// value of the first, and declared as a variable instead.
+func (f *File) valueAsName(in *Instruction) bool {
+	words := in.Words()
+	return in.Keyword == "ARG" && len(words) == 2 && !strings.ContainsAny(in.Args.String, "=\"'") && !f.knows(in, words[1].Text)
+}
 
 // knows reports whether name could be a variable that somebody means: it is
 // mentioned again outside of in, or is one that BuildKit sets.
