@@ -112,6 +112,9 @@ type Progress struct {
 	Message checks.Message
 	Ratio   float64 // 0..1 of this step, -1 when unknown
 	Undoing bool    // the plan failed and is being rolled back
+
+	// Transfer is set while an image is fetched; it is not changed afterwards.
+	Transfer *Transfer
 }
 
 // A Receipt is the proof of an applied plan.

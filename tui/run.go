@@ -94,6 +94,9 @@ func (r *run) printNow(p *printer) {
 		p.hanging(p.theme.dim, "", "  ", text)
 	}
 	r.printBar(p)
+	if now := r.progress.Transfer; now != nil {
+		p.transfer(now)
+	}
 }
 
 func (r *run) printBar(p *printer) {

@@ -222,6 +222,17 @@ var screens = []struct {
 		d := m.dialogs[0].(*fixDialog)
 		d.run.progress = fixes.Progress{Step: 1, Ratio: 0.4, Message: checks.Message{Format: "%d of %d MB", Args: []any{40, 100}}}
 	}},
+	{"progress-pull", fixture(), func(t *testing.T, m *Model) {
+		chooseFinding(t, m, "web", "container-memory-unlimited")
+		press(m, "f")
+		m.Update(pressed("enter"))
+		d := m.dialogs[0].(*fixDialog)
+		d.run.progress = fixes.Progress{Step: 1, Ratio: 0.4, Message: checks.Message{Format: "pulling %s", Args: []any{"shop/web:1.4"}}, Transfer: &fixes.Transfer{
+			Image: "shop/web:1.4", Done: 41_200_000, Total: 103_000_000, Layers: []fixes.Layer{
+				{ID: "1f2e3d4c5b6a", State: fixes.Present}, {ID: "2a3b4c5d6e7f", State: fixes.Complete, Done: 8_000_000, Total: 8_000_000},
+				{ID: "3b4c5d6e7f80", State: fixes.Unpacking, Done: 3_200_000, Total: 3_200_000}, {ID: "4c5d6e7f8091", State: fixes.Downloading, Done: 30_000_000, Total: 91_000_000},
+				{ID: "5d6e7f8091a2", State: fixes.Downloading}, {ID: "6e7f8091a2b3", State: fixes.Downloaded, Done: 800_000, Total: 800_000}, {ID: "7f8091a2b3c4"}}}}
+	}},
 	{"receipt", fixture(), func(t *testing.T, m *Model) {
 		chooseFinding(t, m, "web", "container-memory-unlimited")
 		press(m, "f", "enter")

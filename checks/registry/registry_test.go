@@ -399,3 +399,35 @@ func FuzzNewer(f *testing.F) {
 		}
 	})
 }
+
+// TestEngineAuth: an engine gets the credentials of the registry that it is to
+// pull from, never those of another.
+//
+//scenario:76
+func TestEngineAuth(t *testing.T) {
+	encoded := func(user string) string {
+		return base64.StdEncoding.EncodeToString([]byte(user + ":not-a-real-password"))
+	}
+	k := keychain(t, `{"auths": {"ghcr.io": {"auth": "`+encoded("cat")+`"}, "https://index.docker.io/v1/": {"auth": "`+encoded("hub")+`"}, "127.0.0.1:5000": {"identitytoken": "t0ken"}}}`)
+	for ref, want := range map[string]string{
+		"ghcr.io/acme/shop:1":                             `{"username":"cat","password":"not-a-real-password","serveraddress":"ghcr.io"}`,
+		"shop":                                            `{"username":"hub","password":"not-a-real-password","serveraddress":"https://index.docker.io/v1/"}`,
+		"docker.io/acme/shop":                             `{"username":"hub","password":"not-a-real-password","serveraddress":"https://index.docker.io/v1/"}`,
+		"127.0.0.1:5000/shop:1":                           `{"serveraddress":"127.0.0.1:5000","identitytoken":"t0ken"}`,
+		"127.0.0.1:5001/shop:1":                           "",
+		"127.0.0.1/shop":                                  "",
+		"ghcr.io.example.com/acme/shop:1":                 "",
+		"example.com/ghcr.io/acme/shop:1":                 "",
+		"xghcr.io/shop@sha256:" + strings.Repeat("0", 64): "",
+		"not an image":                                    "",
+	} {
+		got, err := k.EngineAuth(t.Context(), ref)
+		plain, _ := base64.URLEncoding.DecodeString(got)
+		if err != nil || string(plain) != want {
+			t.Errorf("%s: %s, %v; want %s", ref, plain, err, want)
+		}
+	}
+	if got, err := keychain(t, `{"auths`).EngineAuth(t.Context(), "shop"); got != "" || err == nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}

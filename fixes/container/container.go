@@ -86,6 +86,10 @@ type Options struct {
 	// come, "" for any, or why nothing may be pulled; nil trusts everything.
 	Trust func(ctx context.Context, ref string) (digest string, err error)
 
+	// Auth returns the credentials for the registry of an image, as the engine
+	// takes them, "" without any; nil for never any.
+	Auth func(ctx context.Context, ref string) (string, error)
+
 	// Poll is how often a starting container is looked at; 250 ms.
 	Poll time.Duration
 

@@ -2,77 +2,103 @@ package container
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
 
 	"plimsoll/checks"
+	"plimsoll/fixes"
 )
 
-// pull gets the newest image of the reference. No credentials are sent: an
-// image that needs some has to be pulled with docker pull, which knows them.
+// pull gets the newest image of the reference.
 func (t *transaction) pull(ctx context.Context) error {
 	w := t.d.world
 	ref := w.reference()
-	demanded := ""
-	if t.m.o.Trust != nil {
-		var err error
-		if demanded, err = t.m.o.Trust(ctx, ref); err != nil {
-			return err
-		}
-	}
-	stream, err := t.m.engine.ImagePull(ctx, ref, client.ImagePullOptions{})
-	if err != nil {
-		return fmt.Errorf("pull %s: %w", clean(ref), err)
-	}
-	defer stream.Close()
-	layers := map[string]float64{}
-	for message, err := range stream.JSONMessages(ctx) {
-		if err != nil {
-			return fmt.Errorf("pull %s: %w", clean(ref), err)
-		}
-		if message.Error != nil {
-			return fmt.Errorf("pull %s: %s", clean(ref), clean(message.Error.Message))
-		}
-		switch p := message.Progress; {
-		case message.ID == "" || strings.HasPrefix(message.Status, "Pulling from"):
-		case strings.HasPrefix(message.Status, "Pull complete"), strings.HasPrefix(message.Status, "Already exists"):
-			layers[message.ID] = 1
-		case p != nil && p.Total > 0 && strings.HasPrefix(message.Status, "Downloading"):
-			layers[message.ID] = 0.9 * float64(p.Current) / float64(p.Total)
-		default:
-			layers[message.ID] = max(layers[message.ID], 0)
-		}
-		t.say(checks.Msg("pulling %s", clean(ref)), mean(layers))
-	}
-	image, err := t.m.image(ctx, ref)
+	image, err := t.m.fetch(ctx, ref, func(now *fixes.Transfer) {
+		t.progress(fixes.Progress{Step: t.step, Message: checks.Msg("pulling %s", clean(ref)), Ratio: now.Ratio, Transfer: now})
+	})
 	if err != nil {
 		return err
 	}
-	if image == nil {
-		return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("%s was pulled but is not on the engine", clean(ref)))
-	}
-	if demanded != "" && !slices.ContainsFunc(image.RepoDigests, func(d string) bool { return strings.HasSuffix(d, "@"+demanded) }) {
-		return &checks.Problem{What: checks.Msg("%s became another image while it was pulled: the signature that was verified is not of that", clean(ref))}
-	}
 	if image.ID == w.inspect().Image && len(viewOf(&w.container.Settings).differences(viewOf(t.d.want))) == 0 {
-		return errdefs.ErrNotModified.WithMessage(fmt.Sprintf("%s runs the newest image of %s already", clean(w.name()), clean(ref)))
+		return upToDate(w.name(), ref)
 	}
 	t.image = image
 	return nil
 }
 
-// mean returns the mean of the layers' progress, -1 when there are none.
-func mean(layers map[string]float64) float64 {
-	if len(layers) == 0 {
-		return -1
+func upToDate(name, ref string) error {
+	return errdefs.ErrNotModified.WithMessage(fmt.Sprintf("%s runs the newest image of %s already", clean(name), clean(ref)))
+}
+
+// tellEvery is how often the progress of a download is told: engines say it for
+// each layer, ten times a second.
+const tellEvery = 100 * time.Millisecond
+
+// fetch has the engine pull ref, with the credentials that the user has for its
+// registry, after whoever is to be asked has agreed, and returns what came.
+func (m *Mechanic) fetch(ctx context.Context, ref string, tell func(*fixes.Transfer)) (*image.InspectResponse, error) {
+	demanded := ""
+	if m.o.Trust != nil {
+		var err error
+		if demanded, err = m.o.Trust(ctx, ref); err != nil {
+			return nil, err
+		}
 	}
-	sum := 0.0
-	for _, v := range layers {
-		sum += v
+	if err := m.pull(ctx, ref, tell); err != nil {
+		return nil, err
 	}
-	return sum / float64(len(layers))
+	image, err := m.image(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if image == nil {
+		return nil, errdefs.ErrNotFound.WithMessage(fmt.Sprintf("%s was pulled but is not on the engine", clean(ref)))
+	}
+	if demanded != "" && !slices.ContainsFunc(image.RepoDigests, func(d string) bool { return strings.HasSuffix(d, "@"+demanded) }) {
+		return nil, &checks.Problem{What: checks.Msg("%s became another image while it was pulled: the signature that was verified is not of that", clean(ref))}
+	}
+	return image, nil
+}
+
+func (m *Mechanic) pull(ctx context.Context, ref string, tell func(*fixes.Transfer)) error {
+	var options client.ImagePullOptions
+	var locked error // the credentials
+	if m.o.Auth != nil {
+		// Many images need none, so that the pull goes on without.
+		options.RegistryAuth, locked = m.o.Auth(ctx, ref)
+	}
+	explain := func(err error) error {
+		err = pullError(ref, options.RegistryAuth != "", err)
+		if locked != nil && ctx.Err() == nil {
+			err = errors.Join(err, fmt.Errorf("credentials for it could not be read: %s", clean(locked.Error())))
+		}
+		return err
+	}
+	stream, err := m.engine.ImagePull(ctx, ref, options)
+	if err != nil {
+		return explain(err)
+	}
+	defer stream.Close()
+	seen := transfer{now: fixes.Transfer{Image: clean(ref), Ratio: -1}}
+	var told time.Time
+	for message, err := range stream.JSONMessages(ctx) {
+		if err == nil && message.Error != nil {
+			err = message.Error
+		}
+		if err != nil {
+			return explain(err)
+		}
+		if changed := seen.heard(message); changed || m.o.Now().Sub(told) >= tellEvery {
+			told = m.o.Now()
+			tell(seen.snapshot())
+		}
+	}
+	return ctx.Err()
 }

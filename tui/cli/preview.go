@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"charm.land/lipgloss/v2"
+	"github.com/docker/go-units"
 
 	"plimsoll/checks"
 	"plimsoll/checks/terminal"
@@ -118,9 +119,17 @@ func (a *app) writeReceipt(w io.Writer, r *fixes.Receipt) error {
 
 // progress returns a reporter that prints a line per step.
 func (a *app) progress(w io.Writer) func(fixes.Progress) {
-	last := ""
+	last, tenth := "", 0
 	return func(p fixes.Progress) {
 		line := p.Message.In(a.translate)
+		if now := p.Transfer; now != nil { // a line for every tenth
+			if t := int(10 * max(0, p.Ratio)); t > tenth {
+				tenth = t
+				line = a.transfer(now)
+			} else if last != "" {
+				return
+			}
+		}
 		if p.Undoing {
 			line = a.T("putting back: %s", line)
 		}
@@ -129,4 +138,16 @@ func (a *app) progress(w io.Writer) func(fixes.Progress) {
 			last = line
 		}
 	}
+}
+
+// transfer says how far an image has come.
+func (a *app) transfer(t *fixes.Transfer) string {
+	done := 0
+	for _, l := range t.Layers {
+		if l.State.Finished() {
+			done++
+		}
+	}
+	return a.T("pulling %s: %d %%, %s of %s, %d of %d layers", terminal.Line(t.Image), int(100*t.Ratio),
+		units.HumanSize(float64(t.Done)), units.HumanSize(float64(t.Total)), done, len(t.Layers))
 }

@@ -33,6 +33,8 @@ type session struct {
 	inventory *inventory.Inventory
 	// trust is asked before an image is pulled: see [container.Options].
 	trust func(ctx context.Context, ref string) (digest string, err error)
+	// auth has the credentials with which an image is pulled; nil for none.
+	auth func(ctx context.Context, ref string) (string, error)
 
 	advisories *vulnerability.Store // nil when there is no place to keep any
 	demo       string               // folder of the demo's files, "" without it
@@ -105,6 +107,7 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 	state, secrets := "", ""
 	if !a.demo {
 		o.Keys = inventory.UserKeys()
+		s.auth = registry.UserKeychain().EngineAuth
 	}
 	if a.demo {
 		if s.demo, err = a.startDemo(s); err != nil {
@@ -184,7 +187,7 @@ func (a *app) newTools(s *session, target *engine.Target, policy *checks.Policy,
 		if target.Context != "" { // it may have certificates of its own
 			o.Environment = []string{"DOCKER_CONTEXT=" + target.Context, "DOCKER_HOST="}
 		}
-		o.Mechanics[checks.Container] = container.New(c, container.Options{Plain: target.Plain(), Evidence: filepath.Join(state, "evidence"), Trust: s.trust})
+		o.Mechanics[checks.Container] = container.New(c, container.Options{Plain: target.Plain(), Evidence: filepath.Join(state, "evidence"), Trust: s.trust, Auth: s.auth})
 		o.Engine = func(ctx context.Context) (string, error) {
 			info, err := engine.Ask(ctx, c)
 			if err != nil {
