@@ -90,11 +90,18 @@ func (w *world) target(d *detail) *image.InspectResponse {
 func (pl *planner) change(request fixes.Request) error {
 	want := pl.d.want
 	for _, old := range request.Findings {
-		f, ok := pl.again(old)
+		f, ok := again(pl.w.container, old)
 		if !ok {
 			continue
 		}
-		fix, err := pick(f, request)
+		pl.requests = append(pl.requests, f)
+		// What fixes before it changed counts: capabilities that one took away are
+		// none to keep for the next.
+		now, ok := again(pl.changed(nil), old)
+		if !ok {
+			continue // another fix cures it as well
+		}
+		fix, err := pick(now, request)
 		if err != nil {
 			return err
 		}
@@ -116,7 +123,6 @@ func (pl *planner) change(request fixes.Request) error {
 		if pl.p.Title.IsZero() {
 			pl.p.Title = fix.Title
 		}
-		pl.requests = append(pl.requests, f)
 	}
 	if len(request.Findings) > 0 && len(pl.requests) == 0 {
 		return fmt.Errorf("%s: nothing of this is left to fix: %w", clean(pl.w.name()), fixes.ErrChanged)
@@ -126,10 +132,10 @@ func (pl *planner) change(request fixes.Request) error {
 	return nil
 }
 
-// again returns the finding as the fresh snapshot gives it: its fixes speak of
-// what is known now, such as the observed peak.
-func (pl *planner) again(old checks.Finding) (checks.Finding, bool) {
-	report := checks.Run(pl.w.container, []*checks.Check{old.Check}, &checks.Policy{Profile: checks.All})
+// again returns the finding as a snapshot gives it: its fixes speak of what is
+// known now, such as the observed peak.
+func again(c *subject.Container, old checks.Finding) (checks.Finding, bool) {
+	report := checks.Run(c, []*checks.Check{old.Check}, &checks.Policy{Profile: checks.All})
 	for _, f := range report.Findings {
 		if f.Key == old.Key {
 			f.Severity = old.Severity
@@ -274,7 +280,8 @@ func (pl *planner) prove(request fixes.Request, target *image.InspectResponse) {
 
 // changed returns the container as the plan would make it.
 func (pl *planner) changed(target *image.InspectResponse) *subject.Container {
-	c, i := *pl.w.container, *pl.w.inspect()
+	before := pl.w.container
+	c, i := *before, *pl.w.inspect()
 	c.Settings = *pl.d.want
 	if pl.p.Mechanism == fixes.Update {
 		// The engine keeps saying in which network the container was created.
@@ -288,6 +295,9 @@ func (pl *planner) changed(target *image.InspectResponse) *subject.Container {
 		i.Image, c.Image = target.ID, target
 	}
 	c.Inspect = &i
+	if c.Settings.Config != nil && before.Settings.Config != nil && c.Settings.Config.User != before.Settings.Config.User {
+		c.Processes = nil // as another user there will be others
+	}
 	return &c
 }
 

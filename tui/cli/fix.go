@@ -96,6 +96,7 @@ func (a *app) fix(cmd *cobra.Command, s *session, args []string, o fixOptions, v
 	}
 	order(items)
 	var errs []error
+	var undecided []string // checks whose fixes nobody chose
 	nothing := true
 	for _, item := range items {
 		if item.Subject == nil {
@@ -107,6 +108,11 @@ func (a *app) fix(cmd *cobra.Command, s *session, args []string, o fixOptions, v
 		case ofContainer && o.writeBack:
 			request = fixes.Request{WriteBack: true}
 		case len(request.Findings) == 0 && (!o.update || !ofContainer):
+			for _, f := range item.Report.Findings {
+				if f.Fixable() && len(o.checks) == 0 && !slices.Contains(undecided, f.Check.ID) {
+					undecided = append(undecided, f.Check.ID)
+				}
+			}
 			continue
 		}
 		nothing = false
@@ -114,7 +120,11 @@ func (a *app) fix(cmd *cobra.Command, s *session, args []string, o fixOptions, v
 			errs = append(errs, fmt.Errorf("%s: %s", terminal.Line(item.Ref.Name), a.explain(err)))
 		}
 	}
-	if nothing && len(errs) == 0 {
+	switch {
+	case nothing && len(errs) == 0 && len(undecided) > 0:
+		cmd.Println(a.T("Nothing was fixed: what can be fixed here changes how something behaves, so choose it, such as --check %s. To choose from:", undecided[0]))
+		cmd.Println("  " + strings.Join(undecided, "\n  "))
+	case nothing && len(errs) == 0:
 		cmd.Println(a.T("Nothing to fix: no finding of this kind has a fix here. plimsoll check shows what was found."))
 	}
 	return errors.Join(errs...)
