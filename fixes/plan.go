@@ -125,4 +125,7 @@ type Receipt struct {
 	Left  []checks.Finding
 	Took  time.Duration
 	Away  time.Duration // measured downtime
+
+	// Stopping is the part of Away that the program itself took to end.
+	Stopping time.Duration
 }

@@ -238,7 +238,7 @@ func (d *fixDialog) printReceipt(p *printer) {
 	}
 	took := p.T("took %s", p.duration(r.Took))
 	if r.Away > 0 {
-		took += " · " + p.T("the container was away for %s", p.duration(r.Away))
+		took += " · " + p.T("the container was away for %s, %s of it to stop", p.duration(r.Away), p.duration(r.Stopping))
 	}
 	p.text(t.dim, took)
 	if d.temporary() {

@@ -75,7 +75,7 @@ func (r *run) print(p *printer, steps []fixes.Step) {
 		}
 		p.hanging(look, markLook, mark, stepText(p.ui, &steps[i]))
 		if i == r.progress.Step {
-			r.printNow(p)
+			r.printNow(p, &steps[i])
 		}
 	}
 	if len(steps) == 0 {
@@ -88,9 +88,10 @@ func (r *run) print(p *printer, steps []fixes.Step) {
 	p.text(t.dim, p.T("%s so far", p.duration(now.Sub(r.started).Truncate(100*time.Millisecond))))
 }
 
-// printNow draws what the current step is doing.
-func (r *run) printNow(p *printer) {
-	if text := p.say(r.progress.Message); text != "" {
+// printNow draws what the current step is doing, where that says more than the
+// step itself.
+func (r *run) printNow(p *printer, step *fixes.Step) {
+	if text := p.say(r.progress.Message); text != "" && text != p.say(step.Why) {
 		p.hanging(p.theme.dim, "", "  ", text)
 	}
 	r.printBar(p)

@@ -24,11 +24,11 @@ func (t *transaction) receipt(ctx context.Context) (*fixes.Receipt, error) {
 	r := &fixes.Receipt{Proof: t.proof(now)}
 	r.Cured, r.Left = t.cured(now)
 	if !t.down.IsZero() {
-		r.Away = t.up.Sub(t.down)
+		r.Away, r.Stopping = t.up.Sub(t.down), t.stopped.Sub(t.down)
 		if old, err := t.m.find(ctx, t.j.Old); err == nil && old != nil && old.State.ExitCode == killed {
 			r.Proof = append(r.Proof, checks.Msg("the original did not obey its stop signal in time and was killed"))
 		}
-		r.Proof = append(r.Proof, checks.Msg("it was away for %s", r.Away.Round(10*time.Millisecond).String()))
+		r.Proof = append(r.Proof, checks.Msg("it was away for %s, of which its program took %s to stop", r.Away.Round(10*time.Millisecond).String(), r.Stopping.Round(10*time.Millisecond).String()))
 	}
 	r.Proof = append(r.Proof, checks.Msg("the original is kept as %s", clean(t.j.shelf())))
 	return r, nil

@@ -31,7 +31,8 @@ type transaction struct {
 	body  body
 
 	warnings    []string
-	down, up    time.Time
+	down, up    time.Time            // the way of the name through being away
+	stopped     time.Time            // between them: the program had ended
 	replacement *api.InspectResponse // as created
 }
 
@@ -147,7 +148,9 @@ func (t *transaction) do(ctx context.Context, s stage) error {
 			return err
 		}
 		t.down = t.m.o.Now()
-		return t.m.stop(ctx, t.j.Old)
+		err := t.m.stop(ctx, t.j.Old)
+		t.stopped = t.m.o.Now()
+		return err
 	case shelving:
 		return t.m.rename(ctx, t.j.Old, t.j.shelf())
 	case naming:
