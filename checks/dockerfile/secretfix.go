@@ -1,6 +1,8 @@
 package dockerfile
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strings"
 
@@ -81,7 +83,7 @@ func (f *File) hiddenWith(name string) []hidden {
 
 // hidden returns the variable name if everything that uses it is understood.
 func (f *File) hidden(name string) (hidden, bool) {
-	h := hidden{name: name, id: secretID(name)}
+	h := hidden{name: name, id: keptID(name)}
 	for _, in := range f.Instructions {
 		declares := (in.Keyword == "ENV" || in.Keyword == "ARG") && f.declares(in, name)
 		switch {
@@ -163,7 +165,24 @@ func (f *File) silentConsumers(name string) []*Instruction {
 	return out
 }
 
-// secretID returns the id of the build secret for a variable.
+// longestID is how long the name of a kept secret may be.
+const longestID = 64
+
+// keptID returns the id of the build secret for a variable. Its value is kept in
+// a file of that name, which is neither hidden nor longer than files may be.
+func keptID(name string) string {
+	id := strings.TrimLeft(secretID(name), ".-")
+	if id == "" {
+		id = "secret"
+	}
+	if len(id) > longestID {
+		sum := sha256.Sum256([]byte(name))
+		id = id[:longestID-9] + "-" + hex.EncodeToString(sum[:4])
+	}
+	return id
+}
+
+// secretID returns the id of the build secret for a variable or a file.
 func secretID(name string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
