@@ -59,6 +59,7 @@ type Engine interface {
 	ContainerRemove(context.Context, string, client.ContainerRemoveOptions) (client.ContainerRemoveResult, error)
 
 	ImageInspect(context.Context, string, ...client.ImageInspectOption) (client.ImageInspectResult, error)
+	ImageTag(context.Context, client.ImageTagOptions) (client.ImageTagResult, error)
 	ImagePull(context.Context, string, client.ImagePullOptions) (client.ImagePullResponse, error)
 
 	NetworkList(context.Context, client.NetworkListOptions) (client.NetworkListResult, error)

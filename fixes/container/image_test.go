@@ -102,9 +102,12 @@ func TestPull(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.back(before)
+	if now := l.subject(name); now.TagID != before.Image {
+		t.Errorf("after undo the tag names %s, want %s", now.TagID, before.Image)
+	}
 
-	// The tag names the pulled image now, and pulling again brings nothing.
-	l.apply(l.plan(name, fixes.Request{Update: true}))
+	// Pulled once more, it is the newest that there is.
+	l.apply(l.plan(name, fixes.Request{Update: true, Pull: true}))
 	again := l.inspect(name)
 	if err := l.applyFails(l.plan(name, fixes.Request{Update: true, Pull: true})); !errdefs.IsNotModified(err) {
 		t.Errorf("error %v", err)

@@ -20,6 +20,8 @@ type journal struct {
 	Baseline baseline `json:"baseline"`
 	Network  string   `json:"network,omitempty"` // made for the replacement
 
+	Tag *movedTag `json:"tag,omitempty"` // once it is to be moved
+
 	Policy    api.RestartPolicy `json:"policy"` // of the original
 	NewPolicy api.RestartPolicy `json:"new_policy"`
 }

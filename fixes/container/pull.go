@@ -42,7 +42,8 @@ func upToDate(name, ref string) error {
 const tellEvery = 100 * time.Millisecond
 
 // fetch has the engine pull ref, with the credentials that the user has for its
-// registry, after whoever is to be asked has agreed, and returns what came.
+// registry, after whoever is to be asked has agreed, and returns what came. The
+// tag names the same image afterwards as before.
 func (m *Mechanic) fetch(ctx context.Context, ref string, tell func(*fixes.Transfer)) (*image.InspectResponse, error) {
 	demanded := ""
 	if m.o.Trust != nil {
@@ -51,12 +52,19 @@ func (m *Mechanic) fetch(ctx context.Context, ref string, tell func(*fixes.Trans
 			return nil, err
 		}
 	}
-	if err := m.pull(ctx, ref, tell); err != nil {
-		return nil, err
-	}
-	image, err := m.image(ctx, ref)
+	before, err := m.image(ctx, ref)
 	if err != nil {
 		return nil, err
+	}
+	failed := m.pull(ctx, ref, tell)
+	// Also when it was given up: the tag moves in the last moment of a pull.
+	after := context.WithoutCancel(ctx)
+	image, err := m.image(after, ref)
+	if err == nil && before != nil && image != nil && image.ID != before.ID {
+		err = m.tag(after, before.ID, ref)
+	}
+	if failed != nil || err != nil {
+		return nil, errors.Join(failed, err)
 	}
 	if image == nil {
 		return nil, errdefs.ErrNotFound.WithMessage(fmt.Sprintf("%s was pulled but is not on the engine", clean(ref)))

@@ -90,6 +90,9 @@ func (t *transaction) run(ctx context.Context) (*fixes.Receipt, error) {
 	t.j.Baseline = t.m.baseline(old)
 	for i, s := range t.d.stages {
 		t.step, t.j.Stage = i, s
+		if s == tagging {
+			t.j.Tag = t.d.world.moving(t.image)
+		}
 		if err = t.record(i, t.j); err == nil {
 			t.say(t.plan.Steps[i].Why, -1)
 			err = t.do(ctx, s)
@@ -131,6 +134,8 @@ func (t *transaction) do(ctx context.Context, s stage) error {
 	switch s {
 	case pulling:
 		return t.pull(ctx)
+	case tagging:
+		return t.m.tag(ctx, t.j.Tag.To, t.j.Tag.Ref)
 	case networking:
 		said, err := t.m.createNetwork(ctx, t.plan.Steps[t.step].Target, t.j.Tx)
 		t.warnings = append(t.warnings, said...)

@@ -16,6 +16,7 @@ type stage string
 // The stages of a replacement in order, and those of a live change.
 const (
 	pulling    stage = "pull"
+	tagging    stage = "tag" // the pulled image
 	networking stage = "network"
 	creating   stage = "create"
 	connecting stage = "connect"
@@ -38,7 +39,7 @@ const (
 // touched reports whether in stage s something may have happened to the original.
 func (s stage) touched() bool {
 	switch s {
-	case pulling, networking, creating, connecting, comparing:
+	case pulling, tagging, networking, creating, connecting, comparing:
 		return false
 	}
 	return true
@@ -60,6 +61,9 @@ func (pl *planner) recreateSteps(target *image.InspectResponse) {
 	temporary, kept := name+newSuffix, name+oldInfix+"ID"
 	if pl.d.pull {
 		pl.step(pulling, "pull", w.reference(), checks.Msg("ask the registry for the newest image of the tag"), "docker", "pull", w.reference())
+	}
+	if pl.d.pull && movable(w.reference()) {
+		pl.step(tagging, "tag", w.reference(), checks.Msg("from here on the tag names what was pulled; it goes back when anything fails"))
 	}
 	if network := pl.newNetwork(); network != "" {
 		pl.step(networking, "network", network, checks.Msg("make the network that the container moves to"), "docker", "network", "create", network)

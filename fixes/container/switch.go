@@ -161,7 +161,7 @@ func (m *Mechanic) disarm(ctx context.Context, id string) error {
 	return m.policy(ctx, id, never)
 }
 
-// discard removes what the transaction made.
+// discard removes what the transaction made, and puts the tag back.
 func (m *Mechanic) discard(ctx context.Context, j *journal, new *api.InspectResponse) error {
 	if new != nil {
 		if err := m.remove(ctx, new.ID); err != nil {
@@ -169,6 +169,9 @@ func (m *Mechanic) discard(ctx context.Context, j *journal, new *api.InspectResp
 		}
 	}
 	m.removeNetwork(ctx, j.Tx)
+	if err := m.untag(ctx, j.Tag); err != nil {
+		return broken(err, "the original of %s works, but the tag %s names another image than before", clean(j.Name), clean(j.Tag.Ref))
+	}
 	return nil
 }
 
