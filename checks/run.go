@@ -110,6 +110,8 @@ func (m Message) Clean() Message {
 	for i, a := range args {
 		switch a := a.(type) {
 		case int, int64, uint64, float64, bool, Sensitive:
+		case Message:
+			args[i] = a.Clean()
 		case string:
 			args[i] = terminal.Line(secret.Redact(a))
 		default:

@@ -68,6 +68,7 @@ func bindings() []binding {
 		{group: groupFix, keys: []string{"U"}, show: "U", does: checks.Msg("list of changes, undo any"), why: (*Model).whyNoLedger, do: (*Model).openLedger},
 
 		{group: groupOther, keys: []string{"V"}, show: "V", does: checks.Msg("known vulnerabilities of this image"), why: (*Model).whyNoVulnerabilities, do: still((*Model).openVulnerabilities)},
+		{group: groupOther, keys: []string{"P"}, show: "P", does: checks.Msg("quick look at its packages, without its layers"), why: (*Model).whyNoQuickLook, do: (*Model).quickLook},
 		{group: groupOther, keys: []string{"w"}, show: "w", does: checks.Msg("what containers do that does not belong, live"), why: (*Model).whyNoBehaviour, do: (*Model).openBehaviour},
 		{group: groupOther, keys: []string{"a"}, show: "a", does: checks.Msg("attack paths and what cuts them"), do: still((*Model).openPaths)},
 		{group: groupOther, keys: []string{"N"}, show: "N", does: checks.Msg("what has appeared, was fixed, came back"), why: (*Model).whyNoHistory, do: still(func(m *Model) { m.show(newJournalPage(m)) })},

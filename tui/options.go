@@ -64,6 +64,11 @@ type Options struct {
 	// they say comes as an update. Nil disables the key.
 	Scanners func(ctx context.Context, ref checks.Ref, progress func(fixes.Progress)) error
 
+	// QuickLook looks at the packages of the distribution in an image without
+	// reading its layers, by making a container that never starts; what it sees
+	// comes as an update. Nil disables the key.
+	QuickLook func(ctx context.Context, ref checks.Ref) error
+
 	History *History // what is remembered; nil: nothing
 
 	// Lookout watches what containers do; nil: nobody does.

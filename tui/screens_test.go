@@ -278,6 +278,10 @@ var screens = []struct {
 		choose(t, m, "shop/web:1.4")
 		press(m, "V", "down")
 	}},
+	{"quick-look", lookedQuickly(), func(t *testing.T, m *Model) {
+		choose(t, m, "shop/web:1.4")
+		press(m, "V")
+	}},
 	{"scanners", consulted(), func(t *testing.T, m *Model) {
 		choose(t, m, "shop/web:1.4")
 		press(m, "V", "down")

@@ -109,6 +109,11 @@ func (d *vulnerabilityPage) key(u *ui, k tea.KeyPressMsg) action {
 		}
 		w, cmd := newWork(u, d.m.crew, checks.Msg("Download advisories"), d.m.o.Advisories)
 		return actions{openDialog{w}, cmd}
+	case "P":
+		if why := d.m.whyNoLookAt(d.image()); !why.IsZero() {
+			return say{u.told(why), true}
+		}
+		return d.m.lookAt(u, d.ref)
 	case "s":
 		if d.m.o.Scanners == nil {
 			return say{u.T("no other scanner can look at this world"), true}
@@ -131,7 +136,7 @@ func (d *vulnerabilityPage) current() (*vulnerability.Vulnerability, bool) {
 // draw implements dialog.
 func (d *vulnerabilityPage) draw(u *ui, width int) sheet {
 	i := d.image()
-	view := vulnerabilityView{known: i.Known, cursor: d.cursor, width: width, dark: u.dark, language: string(u.language)}
+	view := vulnerabilityView{known: i.LookedUp(), cursor: d.cursor, width: width, dark: u.dark, language: string(u.language)}
 	if len(i.Scans) > 0 {
 		view.scans = &i.Scans[0]
 	}
@@ -139,22 +144,34 @@ func (d *vulnerabilityPage) draw(u *ui, width int) sheet {
 		d.drawn, d.drawnFor = d.lines(u, width, i), view
 	}
 	_, some := d.current()
-	return sheet{title: u.T("Known vulnerabilities of %s", plain(d.ref.Name)), lines: d.drawn, window: &d.window, buttons: []button{
+	var buttons []button
+	if i.Files == nil && i.Known == nil {
+		buttons = append(buttons, button{key: "P", label: u.T("quick look"), off: !d.m.whyNoLookAt(i).IsZero()})
+	}
+	return sheet{title: u.T("Known vulnerabilities of %s", plain(d.ref.Name)), lines: d.drawn, window: &d.window, buttons: append(buttons, []button{
 		{key: "d", label: u.T("download advisories"), off: d.m.o.Advisories == nil},
 		{key: "s", label: u.T("other scanners"), off: d.m.o.Scanners == nil},
 		{key: "y", label: u.T("copy the id"), off: !some},
 		{key: "esc", label: u.T("close")},
-	}}
+	}...)}
 }
 
 func (d *vulnerabilityPage) lines(u *ui, width int, i *image.Image) []string {
 	p := newPrinter(u, width)
 	t := &u.theme
-	known, all := i.Known, i.Vulnerabilities()
+	known, all := i.LookedUp(), i.Vulnerabilities()
 	if known == nil && len(i.Scans) == 0 {
 		p.text("", u.T("The layers of this image were not read yet, or there is no place to keep advisories."))
+		if d.m.whyNoLookAt(i).IsZero() {
+			p.blank()
+			p.text(t.dim, u.T("P looks at the packages of its distribution in a second, by making a container that never starts and is removed again."))
+		}
 		d.moved = false
 		return p.lines
+	}
+	if i.Quickly() {
+		p.hanging(t.strong, t.warn, "! ", u.T("quick: packages of the distribution only"))
+		p.hanging("", "", "  ", u.T("Packages of programming languages, and all that layers tell, were not looked at; x reads them."))
 	}
 	d.drawSummary(p, known, all)
 	d.drawScanners(p, i)
@@ -171,7 +188,11 @@ func (d *vulnerabilityPage) lines(u *ui, width int, i *image.Image) []string {
 			last = len(p.lines) - 1
 		}
 	}
-	if len(all) == 0 && known != nil && known.Packages > 0 {
+	switch {
+	case len(all) > 0 || known == nil || known.Packages == 0:
+	case i.Quickly():
+		p.hanging("", t.dim, "· ", u.T("No advisory speaks of any of the %d packages of the distribution; of the rest nothing is known.", known.Packages))
+	default:
 		p.hanging("", t.good, "✓ ", u.T("No advisory speaks of any of the %d packages that were looked up.", known.Packages))
 	}
 	if d.moved && d.h > 0 {

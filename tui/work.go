@@ -16,6 +16,7 @@ import (
 type workDialog struct {
 	watch
 	title checks.Message
+	brief bool // it closes itself when all went well
 }
 
 // Work is what a workDialog carries out.
@@ -43,7 +44,7 @@ func newWork(u *ui, c *crew, title checks.Message, w work) (*workDialog, tea.Cmd
 	job, cmd := c.start(func(ctx context.Context, progress func(fixes.Progress)) (*fixes.Receipt, error) {
 		return nil, w(ctx, progress)
 	})
-	return &workDialog{watching(u, job), title}, cmd
+	return &workDialog{watch: watching(u, job), title: title}, cmd
 }
 
 // begin starts w in place of the dialog in front, after the engine was
@@ -56,6 +57,15 @@ func (c *crew) begin(u *ui, kind checks.Kind, title checks.Message, w work) acti
 }
 
 func (d *workDialog) working() bool { return !d.over }
+
+// hear implements listener.
+func (d *workDialog) hear(u *ui, msg tea.Msg) (action, bool) {
+	a, mine := d.watch.hear(u, msg)
+	if mine && d.brief && d.over && d.err == nil {
+		return closeDialog{}, true
+	}
+	return a, mine
+}
 
 // draw implements dialog.
 func (d *workDialog) draw(u *ui, width int) sheet {

@@ -282,6 +282,15 @@ func (s *Server) archive(w http.ResponseWriter, r *http.Request) error {
 	name := path.Clean("/" + r.FormValue("path"))
 	files := map[string]string{}
 	if c.image != nil {
+		for _, layer := range c.image.Content {
+			for _, file := range layer {
+				if file.Deleted {
+					delete(files, "/"+file.Path)
+				} else if !strings.HasSuffix(file.Path, "/") {
+					files["/"+file.Path] = file.Text
+				}
+			}
+		}
 		for file, text := range c.image.Files {
 			files[file] = text
 		}

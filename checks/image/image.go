@@ -30,6 +30,10 @@ type Image struct {
 	Known    *vulnerability.Result
 	KnownErr error
 
+	// Quick is what a quick look at the packages of the distribution brought;
+	// nil when nobody took one. It counts until the layers were read.
+	Quick *Quick
+
 	// Scans are what other scanners said, Together what they and Known found.
 	// Set by [Image.WithScans].
 	Scans    []vulnerability.Scan
@@ -54,6 +58,35 @@ type Rules struct {
 	Registries []string      // that images may come from; empty means any
 	CoolDown   time.Duration // for which an update has to have been out
 	Licenses   []string      // SPDX ids of packages that may not be in them: "AGPL-3.0-only", "GPL-*"
+}
+
+// Quick is what is known without the layers: of packages of the distribution
+// only, whatever else the image holds.
+type Quick struct {
+	Known *vulnerability.Result // nil: there is no place to keep advisories
+	Err   error                 // what could not be looked at or looked up, fit to be shown
+}
+
+// quick returns what only a quick look says of i; nil when the layers or another
+// scanner say more, or nobody looked.
+func (i *Image) quick() *vulnerability.Result {
+	if i.Quick == nil || i.Files != nil || i.Known != nil || i.scanned() {
+		return nil
+	}
+	return i.Quick.Known
+}
+
+// Quickly reports whether what [Image.Vulnerabilities] returns is of packages of
+// the distribution only.
+func (i *Image) Quickly() bool { return i.quick() != nil }
+
+// LookedUp returns what is known of the packages of i by us, quickly or from its
+// layers; nil when nobody looked.
+func (i *Image) LookedUp() *vulnerability.Result {
+	if i.Known != nil {
+		return i.Known
+	}
+	return i.quick()
 }
 
 // Use is what containers make of an image.
@@ -82,6 +115,8 @@ func (i *Image) Incomplete() error {
 		all = append(all, &checks.Problem{What: checks.Msg("the files of %s were not all read (%s)", i.Ref().Name, err.Error()), Err: err})
 	case i.KnownErr != nil:
 		all = append(all, &checks.Problem{What: checks.Msg("the packages of %s were not all looked up (%s)", i.Ref().Name, i.KnownErr.Error()), Err: i.KnownErr})
+	case i.Files == nil && i.Quick != nil && i.Quick.Err != nil:
+		all = append(all, i.Quick.Err)
 	}
 	if i.Upstream != nil {
 		all = append(all, i.Upstream.Errs...)
@@ -108,10 +143,10 @@ func (i *Image) WithScans(scans []vulnerability.Scan) *Image {
 // first.
 func (i *Image) Vulnerabilities() []vulnerability.Vulnerability {
 	switch {
-	case len(i.Scans) > 0:
+	case len(i.Scans) > 0 && !i.Quickly():
 		return i.Together
-	case i.Known != nil:
-		return i.Known.Vulnerabilities
+	case i.LookedUp() != nil:
+		return i.LookedUp().Vulnerabilities
 	}
 	return nil
 }

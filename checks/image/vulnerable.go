@@ -110,17 +110,23 @@ var neverScanned = check(checks.Check{
 	Chapter:  checks.ScanningAndSigning,
 	Refs:     []string{"CIS 4.4 (v1.6.0)"},
 }, func(i *Image, report func(checks.Finding)) {
-	if i.Known == nil {
-		if i.Files != nil || i.scanned() {
-			return // read, but there is no place to keep advisories
-		}
+	known := i.LookedUp()
+	switch {
+	case i.Quickly():
+		report(checks.Finding{
+			Message:  checks.Msg("only the packages of the distribution in %s were compared with advisories, in a quick look", i.Ref().Name),
+			Evidence: []checks.Evidence{{Source: "layers", Detail: "not read"}, onlyDistribution},
+		})
+	case known == nil && (i.Files != nil || i.scanned()):
+		return // read, but there is no place to keep advisories
+	case known == nil:
 		report(checks.Finding{
 			Message:  checks.Msg("the packages of %s were not compared with advisories yet", i.Ref().Name),
 			Evidence: []checks.Evidence{{Source: "layers", Detail: "not read"}},
 		})
 		return
 	}
-	for _, n := range i.Known.NoData {
+	for _, n := range known.NoData {
 		f := checks.Finding{Key: n.What, Evidence: []checks.Evidence{{Source: "packages", Detail: fmt.Sprintf("%d of %s", n.Packages, n.What)}}}
 		switch n.Reason {
 		case vulnerability.NotDownloaded:
@@ -142,10 +148,10 @@ var scanStale = known(checks.Check{
 	Chapter:  checks.ScanningAndSigning,
 	Refs:     []string{"CIS 4.4 (v1.6.0)"},
 }, func(i *Image, report func(checks.Finding)) {
-	if i.Known == nil {
+	if i.LookedUp() == nil {
 		return
 	}
-	for _, s := range i.Known.Sources {
+	for _, s := range i.LookedUp().Sources {
 		age := i.Now.Sub(s.Published)
 		if s.Published.IsZero() || age < staleAfter {
 			continue
@@ -159,15 +165,25 @@ var scanStale = known(checks.Check{
 })
 
 // known makes a check of images whose packages were looked up, by us or by
-// others.
+// others. What rests on a quick look says so.
 func known(c checks.Check, run func(*Image, func(checks.Finding))) *checks.Check {
 	c.Layers = true
 	return check(c, func(i *Image, report func(checks.Finding)) {
-		if i.Known != nil || i.scanned() {
+		switch {
+		case i.Quickly():
+			run(i, func(f checks.Finding) {
+				f.Message = checks.Msg("%s (quick: packages of the distribution only)", f.Message)
+				f.Evidence = append(f.Evidence, onlyDistribution)
+				report(f)
+			})
+		case i.Known != nil || i.scanned():
 			run(i, report)
 		}
 	})
 }
+
+// onlyDistribution says what a quick look has seen.
+var onlyDistribution = checks.Evidence{Source: "quick look", Detail: "packages of the distribution only"}
 
 // scanned reports whether another scanner has looked.
 func (i *Image) scanned() bool {
@@ -237,8 +253,8 @@ func evidence(i *Image, found []*vulnerability.Vulnerability) []checks.Evidence 
 		}
 		out = append(out, checks.Evidence{Source: v.ID, Detail: detail})
 	}
-	if i.Known != nil && !i.Known.Oldest().IsZero() {
-		out = append(out, checks.Evidence{Source: "advisories", Detail: "as of " + i.Known.Oldest().Format(time.DateOnly)})
+	if known := i.LookedUp(); known != nil && !known.Oldest().IsZero() {
+		out = append(out, checks.Evidence{Source: "advisories", Detail: "as of " + known.Oldest().Format(time.DateOnly)})
 	}
 	for _, s := range i.Scans {
 		if s.Problem == nil {

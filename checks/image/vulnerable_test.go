@@ -55,6 +55,32 @@ func TestVulnerable(t *testing.T) {
 	}
 }
 
+// TestQuickLook: what a quick look says counts until anything says more, and is
+// never all there is to say.
+func TestQuickLook(t *testing.T) {
+	bad := vulnerability.Result{Packages: 9, Vulnerabilities: []vulnerability.Vulnerability{{ID: "CVE-1", Severity: checks.High, Fixed: "2", Package: libssl(-1)}}}
+	base := &Base{Name: "debian:12", Layers: []string{"sha256:1"}, Source: "label"}
+	for name, test := range map[string]struct {
+		image Image
+		want  []string
+	}{
+		"nothing found":     {Image{Quick: &Quick{Known: &vulnerability.Result{Packages: 9}}}, []string{"image-never-scanned low"}},
+		"found":             {Image{Quick: &Quick{Known: &bad}}, []string{"image-vulnerable-critical high", "image-never-scanned low"}},
+		"no place for any":  {Image{Quick: &Quick{}}, []string{"image-never-scanned low"}},
+		"the layers say no": {Image{Quick: &Quick{Known: &bad}, Files: &layers.Summary{}, Known: &vulnerability.Result{Packages: 9}}, nil},
+		"another scanner":   {*(&Image{Quick: &Quick{Known: &bad}}).WithScans([]vulnerability.Scan{{Scanner: "trivy"}}), nil},
+		"one that failed":   {*(&Image{Quick: &Quick{Known: &bad}}).WithScans([]vulnerability.Scan{{Scanner: "trivy", Problem: &checks.Problem{}}}), []string{"image-vulnerable-critical high", "image-never-scanned low"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := test.image
+			i.Now, i.Base = today, base
+			if got := vulnerable(&i); !slices.Equal(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
 // vulnerable returns the findings about vulnerabilities of i.
 func vulnerable(i *Image) []string {
 	var out []string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -14,6 +15,7 @@ import (
 	"plimsoll/checks"
 	"plimsoll/checks/engine"
 	"plimsoll/checks/host"
+	"plimsoll/checks/quicklook"
 )
 
 // patience is how long the engine may take to answer the first question.
@@ -115,12 +117,15 @@ func (v *Inventory) session(ctx context.Context, x *images, connected func()) er
 func (v *Inventory) readAll(ctx context.Context, c *client.Client, x *images) error {
 	var (
 		containers client.ContainerListResult
+		looks      []container.Summary // the same, with what quick looks have made
 		info       engine.Info
 	)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		containers, err = c.ContainerList(groupCtx, client.ContainerListOptions{All: true})
 		if err == nil {
+			looks = slices.Clone(containers.Items)
+			containers.Items = slices.DeleteFunc(containers.Items, quicklook.Made)
 			v.show(ctx, containers.Items)
 		}
 		return err
@@ -129,6 +134,9 @@ func (v *Inventory) readAll(ctx context.Context, c *client.Client, x *images) er
 	group.Go(func() (err error) { info, err = engine.Ask(groupCtx, c); return err })
 	if err := group.Wait(); err != nil {
 		return err
+	}
+	if v.maySweep() {
+		_ = quicklook.Sweep(ctx, c, looks, clock(info)) // what is still there is tried again the next time
 	}
 	v.post(ctx, func(w *world) {
 		e := &w.out.engine
@@ -220,6 +228,9 @@ func (v *Inventory) happened(ctx context.Context, c *client.Client, x *images, e
 				w.imagesSee()
 				w.neighbours()
 				return
+			}
+			if e.Action == events.ActionCreate && e.Actor.Attributes[quicklook.Label] != "" {
+				return // for a second, and it never runs
 			}
 			// The engine answers no question about a container while it starts it.
 			if _, known := w.items[identify(ref)]; !known && e.Action == events.ActionCreate {

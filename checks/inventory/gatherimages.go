@@ -36,7 +36,11 @@ func (g *gathering) completeImages(ctx context.Context, all []host.Attached) {
 		if builders != nil {
 			i.Builds = buildsOf(i, builders)
 		}
-		if g.readsLayers(i) {
+		switch {
+		case !g.readsLayers(i):
+		case g.v.options.Layers == layers.Quick && !g.v.remembers(i):
+			item.Subject = g.v.look(ctx, g.r.client, i).of(i)
+		default:
 			item.Subject = g.v.scan(ctx, i, g.v.saved(g.r.client, i, func(int) {})).of(i)
 		}
 	}
@@ -52,7 +56,7 @@ func (g *gathering) readsLayers(i *image.Image) bool {
 	switch mode := g.v.options.Layers; mode {
 	case layers.Off:
 		return false
-	case layers.Used:
+	case layers.Used, layers.Quick:
 		return named || len(i.Use.Containers) > 0
 	default:
 		return named || mode == layers.All

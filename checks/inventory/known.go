@@ -8,6 +8,7 @@ import (
 	"plimsoll/checks"
 	"plimsoll/checks/image"
 	"plimsoll/checks/image/layers"
+	"plimsoll/checks/packages"
 	"plimsoll/checks/scanner"
 	"plimsoll/checks/vulnerability"
 )
@@ -15,11 +16,19 @@ import (
 // lookUp compares what an image holds with the advisories on this machine;
 // nil when there is nothing to compare.
 func (v *Inventory) lookUp(files *layers.Summary) (*vulnerability.Result, error) {
-	if v.options.Advisories == nil || files == nil || files.Installed == nil {
+	if files == nil {
 		return nil, nil
 	}
-	known, err := v.options.Advisories.Match(files.Installed)
-	for _, trouble := range files.Installed.Trouble {
+	return v.match(files.Installed)
+}
+
+// match compares packages with the advisories on this machine.
+func (v *Inventory) match(installed *packages.Inventory) (*vulnerability.Result, error) {
+	if v.options.Advisories == nil || installed == nil {
+		return nil, nil
+	}
+	known, err := v.options.Advisories.Match(installed)
+	for _, trouble := range installed.Trouble {
 		err = errors.Join(err, errors.New(trouble))
 	}
 	return known, err
@@ -54,8 +63,16 @@ func (v *Inventory) LookUp(ctx context.Context) {
 }
 
 func (w *world) lookAgain(ctx context.Context) {
-	done := maps.Clone(w.scans.done)
+	done, quick := maps.Clone(w.scans.done), maps.Clone(w.scans.quick)
 	go w.v.guard(ctx, func() {
+		for id, q := range quick {
+			again := w.v.judgedQuickly(q)
+			w.v.post(ctx, func(w *world) {
+				if w.scans.quick[id].at == q.at {
+					w.lookedQuickly(id, again)
+				}
+			})
+		}
 		for id, s := range done {
 			if s.files == nil {
 				continue

@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/moby/moby/api/types/container"
@@ -10,6 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"plimsoll/checks/engine"
+	"plimsoll/checks/quicklook"
 )
 
 // lists are answers of an engine that many subjects need. Each is asked for
@@ -20,15 +22,23 @@ type lists struct {
 	networks   func() ([]network.Network, error)
 }
 
-func listsOf(ctx context.Context, c *client.Client) lists {
+// listsOf returns the lists of the engine behind c. Where sweep is set, what
+// quick looks have left is removed when it is seen.
+func listsOf(ctx context.Context, c *client.Client, sweep bool) lists {
+	info := sync.OnceValues(func() (engine.Info, error) { return engine.Ask(ctx, c) })
 	return lists{
-		info: sync.OnceValues(func() (engine.Info, error) { return engine.Ask(ctx, c) }),
+		info: info,
 		containers: sync.OnceValues(func() ([]container.Summary, error) {
 			result, err := c.ContainerList(ctx, client.ContainerListOptions{All: true})
 			if err != nil {
 				return nil, fmt.Errorf("listing containers: %w", err)
 			}
-			return result.Items, nil
+			if sweep && slices.ContainsFunc(result.Items, quicklook.Made) {
+				if now, err := info(); err == nil {
+					_ = quicklook.Sweep(ctx, c, result.Items, clock(now)) // what is still there is tried again the next time
+				}
+			}
+			return slices.DeleteFunc(result.Items, quicklook.Made), nil
 		}),
 		networks: sync.OnceValues(func() ([]network.Network, error) {
 			result, err := c.NetworkList(ctx, client.NetworkListOptions{})

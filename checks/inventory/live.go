@@ -31,17 +31,18 @@ import (
 
 // Options say what an inventory is of.
 type Options struct {
-	Roots  []string       // directories and files; none: no files
-	From   string         // directory that paths are shown from; "": the working directory
-	Target *engine.Target // nil: no engine
-	Absent error          // why Target is nil, when the user would expect an engine
-	Demo   bool
-	Site   Site // where files about the engine and its user are; zero: this machine
-	Suite  []*checks.Check
-	Policy *checks.Policy
-	Keys   string       // file that remembers since when keys of swarms are the same; "": none
-	Layers layers.Mode  // whose layers are read without being asked for
-	Cache  layers.Cache // of what layers hold
+	Roots    []string       // directories and files; none: no files
+	From     string         // directory that paths are shown from; "": the working directory
+	Target   *engine.Target // nil: no engine
+	Absent   error          // why Target is nil, when the user would expect an engine
+	Demo     bool
+	Site     Site // where files about the engine and its user are; zero: this machine
+	Suite    []*checks.Check
+	Policy   *checks.Policy
+	ReadOnly bool         // nothing is made on the engine, not even to look into it
+	Keys     string       // file that remembers since when keys of swarms are the same; "": none
+	Layers   layers.Mode  // whose layers are read without being asked for
+	Cache    layers.Cache // of what layers hold
 
 	Advisories *vulnerability.Store // nil: nothing is looked up
 
@@ -322,7 +323,7 @@ func (v *Inventory) judge(s checks.Subject) checks.Report {
 // reader returns a reader by client, nil without an engine, for one round of
 // questions.
 func (v *Inventory) reader(ctx context.Context, x *images, c *client.Client) reader {
-	l := listsOf(ctx, c)
+	l := listsOf(ctx, c, v.maySweep())
 	facts := func() engineFacts {
 		info, err := l.info()
 		if err != nil {

@@ -22,6 +22,8 @@ type scans struct {
 	done  map[string]scanned // by image id
 	asked []string           // image ids, the first is next
 	now   string             // image id that is being read
+
+	quick map[string]quickLook // by image id
 }
 
 type scanned struct {
@@ -35,7 +37,7 @@ type scanned struct {
 // An opener opens the archive of an image.
 type opener = func(context.Context) (io.ReadCloser, error)
 
-func newScans() scans { return scans{done: map[string]scanned{}} }
+func newScans() scans { return scans{done: map[string]scanned{}, quick: map[string]quickLook{}} }
 
 // longestScan bounds the time for one image: an engine that stalls should not
 // keep the others waiting for ever.
@@ -48,7 +50,13 @@ func (w *world) withFiles(item Item) Item {
 	if !ok {
 		return item
 	}
-	switch s, known := w.scans.done[i.Inspect.ID]; {
+	s, known := w.scans.done[i.Inspect.ID]
+	if q, looked := w.scans.quick[i.Inspect.ID]; looked && !(known && s.files != nil) {
+		i = q.of(i)
+		item.Subject = i
+		item.Report = w.v.judge(i)
+	}
+	switch {
 	case known:
 		item.Subject = s.of(i)
 		item.Report = w.v.judge(item.Subject)

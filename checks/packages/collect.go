@@ -3,7 +3,9 @@ package packages
 import (
 	"errors"
 	"io"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -62,6 +64,13 @@ var exact = map[string]*kind{
 	"usr/lib/sysimage/rpm/Packages":     rpmKind,
 	"usr/lib/sysimage/rpm/Packages.db":  rpmKind,
 	"usr/share/rpm/rpmdb.sqlite":        rpmKind,
+}
+
+// Databases returns the paths of what the package managers of distributions
+// keep, and of what names the distribution; those that end in a slash are
+// directories.
+func Databases() []string {
+	return append(slices.Sorted(maps.Keys(exact)), "var/lib/dpkg/status.d/")
 }
 
 // kindOf returns what the file at name says by its name, nil for nothing.

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plimsoll/checks"
+	"plimsoll/checks/image/layers"
 	"plimsoll/checks/inventory"
 	"plimsoll/checks/suppress"
 	"plimsoll/tui/cli/report"
@@ -61,6 +62,9 @@ Exit status: 0 clean, 1 findings at or above --fail-on, 2 error.`),
 				if len(args) > 0 {
 					return errors.New(a.T("--all-contexts is about whole engines: leave the subjects out"))
 				}
+				if a.layers == string(layers.Quick) {
+					return errors.New(a.T("--layers quick makes containers: it is for one engine at a time"))
+				}
 				return a.checkAll(cmd, o)
 			}
 			thrifty()
@@ -69,6 +73,11 @@ Exit status: 0 clean, 1 findings at or above --fail-on, 2 error.`),
 				return err
 			}
 			defer s.end()
+			if a.layers == string(layers.Quick) {
+				if err := a.mayLook(s); err != nil {
+					return err
+				}
+			}
 			return a.check(cmd, s, s.subjects(args), o)
 		},
 	}
@@ -79,11 +88,24 @@ Exit status: 0 clean, 1 findings at or above --fail-on, 2 error.`),
 	f.StringVar(&o.baseline, "baseline", "", a.T("report only what is not in this `file`"))
 	f.StringVar(&o.writeBaseline, "write-baseline", "", a.T("write what is found now to this `file`, so that only new findings are reported with --baseline"))
 	f.StringVar(&o.since, "since", "", a.T("report only what is new since this `time`: a duration, a day, or last for the run before"))
-	f.StringVar(&a.layers, "layers", "", a.T("whose layers are read: off, used (images of containers) or all; image:REF always (default used)"))
+	f.StringVar(&a.layers, "layers", "", a.T("whose layers are read: off, used (images of containers), all, or quick: only packages of the distribution, without reading layers; image:REF always (default used)"))
 	f.StringVar(&a.profile, "profile", "", a.T("which checks: security, hygiene or all (default security)"))
 	f.BoolVar(&o.allContexts, "all-contexts", false, a.T("how every engine stands that the docker command knows, and all of them together"))
 	c.MarkFlagsMutuallyExclusive("baseline", "write-baseline", "since", "all-contexts")
 	return c
+}
+
+// mayLook returns why no quick look may be taken at images of the engine; nil
+// when one may.
+func (a *app) mayLook(s *session) error {
+	if err := s.inventory.MayLook(); err != nil {
+		return err
+	}
+	ok, err := a.mayChange(s, checks.Image, false)
+	if err == nil && !ok {
+		err = errors.New(a.T("that is not its name; nothing was changed"))
+	}
+	return err
 }
 
 // thrifty keeps a run over a thousand files, all kept until they are printed, or

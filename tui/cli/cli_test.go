@@ -322,3 +322,19 @@ func TestProveByBuilding(t *testing.T) {
 		t.Errorf("in the demo: %d %s", code, out)
 	}
 }
+
+func TestQuickLookIsForTheCommandLine(t *testing.T) {
+	home(t)
+	code, _, errs := plimsoll(t, "check", "--read-only", "--layers", "quick", "images")
+	if code != exitError || !strings.Contains(errs, "read-only: a quick look makes a container") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	code, _, errs = plimsoll(t, "check", "--all-contexts", "--layers", "quick")
+	if code != exitError || !strings.Contains(errs, "one engine at a time") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	file(t, ".plimsoll.yaml", "layers: quick\n")
+	if code, _, errs = plimsoll(t, "check"); code != exitError || !strings.Contains(errs, "command line only") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+}

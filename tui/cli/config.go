@@ -136,8 +136,10 @@ func parseConfig(data []byte, path string, c Config, suite []*checks.Check) (Con
 	if err := c.Runtime.validate(); err != nil {
 		return c, fmt.Errorf("%s: %w", path, err)
 	}
-	if _, err := layers.ParseMode(c.Layers); err != nil {
+	if mode, err := layers.ParseMode(c.Layers); err != nil {
 		return c, fmt.Errorf("%s: %w", path, err)
+	} else if mode == layers.Quick {
+		return c, fmt.Errorf("%s: layers: quick makes containers, and is for the command line only: use off, used or all", path)
 	}
 	if _, err := registry.ParseMode(c.Ask); err != nil {
 		return c, fmt.Errorf("%s: %w", path, err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"plimsoll/checks"
+	"plimsoll/checks/image"
 	"plimsoll/checks/inventory"
 	"plimsoll/checks/terminal"
 	"plimsoll/tui/cli/report"
@@ -31,6 +32,7 @@ type (
 	jsonSubject struct {
 		checks.Ref
 		Error    string        `json:"error,omitempty"`
+		Quick    bool          `json:"quick,omitempty"`    // of an image: only packages of its distribution were looked at
 		Scanners []jsonScanner `json:"scanners,omitempty"` // of an image, where others than ours looked as well
 	}
 	jsonScanner struct {
@@ -166,6 +168,9 @@ func (a *app) jsonSubject(item *inventory.Item) jsonSubject {
 			s.Error += "; "
 		}
 		s.Error += terminal.Line(a.explain(err))
+	}
+	if i, ok := item.Subject.(*image.Image); ok {
+		s.Quick = i.Quickly()
 	}
 	for _, c := range scannersOf(*item) {
 		j := jsonScanner{Scanner: c.Scanner, Version: terminal.Line(c.Version), Found: c.Found, Only: c.Only}

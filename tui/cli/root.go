@@ -101,6 +101,7 @@ func (a *app) screenOptions(ctx context.Context, s *session) tui.Options {
 		Layers:     s.inventory,
 		Advisories: a.advisories(s),
 		Scanners:   a.scanners(s),
+		QuickLook:  s.inventory.QuickLook,
 		ReadOnly:   a.readOnly,
 		History:    a.screenHistory(s),
 		Demo:       a.demo,

@@ -84,7 +84,7 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := inventory.Options{Saw: s.lookout.saw, Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo, Layers: mode, Cache: layers.UserCache(), Scans: scanner.UserCache()}
+	o := inventory.Options{Saw: s.lookout.saw, Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo, Layers: mode, Cache: layers.UserCache(), Scans: scanner.UserCache(), ReadOnly: a.readOnly}
 	if o.Ask, err = registry.ParseMode(a.config.Ask); err != nil {
 		return nil, err
 	}

@@ -62,6 +62,19 @@ func (c Cache) Summary(ctx context.Context, id string, o Options, open func(cont
 	return s, nil
 }
 
+// Known returns the summary of the image called id if it is remembered.
+func (c Cache) Known(id string) (*Summary, bool) {
+	known := &Summary{}
+	if c.get("summary", id, known) {
+		return known, true
+	}
+	contents, ok := c.load(id)
+	if !ok {
+		return nil, false
+	}
+	return contents.Summary(), true
+}
+
 // Contents returns what the layers of the image called id hold, from the cache
 // or from the archive that open returns. Layers that the cache knows are not
 // read again.
