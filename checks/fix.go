@@ -77,6 +77,15 @@ type Edit struct {
 type MovedSecret struct {
 	ID    string    // id of the build secret: "npm_token"
 	Value Sensitive // what the private file will hold
+
+	// Path is the new file, relative to the directory of the subject's file,
+	// where what runs reads it; empty for one that only builds read, which is
+	// kept where no build can see it.
+	Path string
+
+	// Readable says that another user than the owner reads the file at Path: it
+	// lets everybody read it then, and its directory lets nobody else enter.
+	Readable bool
 }
 
 // Sensitive is text that prints, formats and marshals as a mask.

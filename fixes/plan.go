@@ -123,8 +123,13 @@ type Receipt struct {
 	Proof []checks.Message // what was verified, one observation each
 	Cured []checks.Finding
 	Left  []checks.Finding
-	Took  time.Duration
-	Away  time.Duration // measured downtime
+
+	// Reminders say what only a person can do now, and why: the value of a
+	// secret that was seen has to be replaced.
+	Reminders []checks.Message
+
+	Took time.Duration
+	Away time.Duration // measured downtime
 
 	// Stopping is the part of Away that the program itself took to end.
 	Stopping time.Duration

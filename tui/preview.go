@@ -247,6 +247,9 @@ func (d *fixDialog) printReceipt(p *printer) {
 	if len(d.plan.Deploy) > 0 {
 		p.hanging("", t.warn, "! ", p.T("what runs stays as it is until: %s", plain(strings.Join(d.plan.Deploy, " "))))
 	}
+	for _, m := range r.Reminders {
+		p.hanging(t.warn, t.warn, "! ", p.say(m))
+	}
 	if len(r.Proof) > 0 {
 		p.heading(p.T("Verified"))
 	}

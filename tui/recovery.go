@@ -99,6 +99,9 @@ func printEntry(p *printer, e *ledger.Entry) {
 	for _, proof := range e.Proof {
 		p.hanging("", t.good, "✓ ", plain(proof))
 	}
+	for _, m := range e.Reminders {
+		p.hanging("", t.warn, "! ", plain(m))
+	}
 	if len(e.Checks) > 0 {
 		p.hanging(t.dim, t.dim, p.T("cured")+" ", plain(strings.Join(e.Checks, ", ")))
 	}

@@ -28,8 +28,11 @@ func perService(rule *checks.Check) *checks.Check {
 		file := subject.(*File)
 		for _, service := range file.Services {
 			rule.Run(service, func(f checks.Finding) {
-				f.Key = strings.TrimSuffix(service.Compose.Service+"/"+f.Key, "/")
 				f.Fixes = file.fixes(service, f.Fixes)
+				if rule.ID == secretInEnvID {
+					f.Fixes = append(f.Fixes, file.secretFixes(service, f)...)
+				}
+				f.Key = strings.TrimSuffix(service.Compose.Service+"/"+f.Key, "/")
 				report(f)
 			})
 		}

@@ -229,6 +229,30 @@ func (e *Editor) addFlow(m *yaml.Node, start, end int, key string, v Value) erro
 	return nil
 }
 
+// Rename gives key of mapping m another name and value, where it stands.
+func (e *Editor) Rename(m *yaml.Node, key, to string, v Scalar) error {
+	k, old := Get(m, key)
+	switch {
+	case k == nil || empty(old):
+		return ErrLayout
+	case e.shared(old) || e.aliased[m]:
+		return ErrShared
+	}
+	start, _, err := e.Span(k)
+	if err != nil {
+		return err
+	}
+	_, end, err := e.Span(old)
+	if err != nil {
+		return err
+	}
+	if k.Style&yaml.DoubleQuotedStyle != 0 && !strings.HasPrefix(to, `"`) {
+		to = `"` + to + `"` // as JSON wants it
+	}
+	e.edit(start, end, to+": "+v.inline())
+	return nil
+}
+
 // Remove takes key and its value out of m, of which something must be left.
 func (e *Editor) Remove(m *yaml.Node, key string) error {
 	k, v := Get(m, key)

@@ -69,15 +69,6 @@ func (p *patch) carryOut(ctx context.Context, project *project, plan *fixes.Plan
 		progress(fixes.Progress{Step: step, Message: plan.Steps[step].Why, Ratio: -1})
 		return record(step, inv)
 	}
-	for _, d := range p.deposits {
-		if err := begin(); err != nil {
-			return nil, err
-		}
-		if err := p.vault.keep(d.file, d.Value.Reveal()); err != nil {
-			return nil, fmt.Errorf("keep the secret %s: %w", d.ID, err)
-		}
-	}
-	// Everything that can run out of space does so before the first rename.
 	if err := begin(); err != nil {
 		return nil, err
 	}
@@ -86,6 +77,15 @@ func (p *patch) carryOut(ctx context.Context, project *project, plan *fixes.Plan
 			return nil, fmt.Errorf("keep what undo needs: %w", err)
 		}
 	}
+	for _, d := range p.deposits {
+		if err := p.keep(project, d, inv); err != nil {
+			return nil, fmt.Errorf("keep the secret %s: %w", d.ID, err)
+		}
+		if err := begin(); err != nil {
+			return nil, err
+		}
+	}
+	// Everything that can run out of space does so before the first rename.
 	for n, t := range p.targets {
 		if err := project.prepare(inv.Files[n].Temp, t.after, t.attributes); err != nil {
 			return nil, fmt.Errorf("write %s: %w", t.change.Name, err)
@@ -109,7 +109,7 @@ func (p *patch) carryOut(ctx context.Context, project *project, plan *fixes.Plan
 
 // verify reads back what was written and judges it once more.
 func (p *patch) verify(project *project, plan *fixes.Plan) (*fixes.Receipt, error) {
-	receipt := &fixes.Receipt{Cured: plan.Cures, Left: plan.Leaves}
+	receipt := &fixes.Receipt{Cured: plan.Cures, Left: plan.Leaves, Reminders: p.reminders()}
 	content := map[string][]byte{} // by the name of the file that it was made from
 	for _, t := range p.targets {
 		data, now, err := project.read(t.old.Name)

@@ -20,6 +20,16 @@ type inverse struct {
 	Dir   string    `json:"dir"`
 	Vault string    `json:"vault"`
 	Files []written `json:"files"`
+	Kept  []kept    `json:"kept,omitempty"`
+}
+
+// Kept is a secret that was put into a file of its own in the project. What it
+// holds is in the vault: not even a hash of a secret is in the ledger.
+type kept struct {
+	Name    string `json:"name"`
+	Temp    string `json:"temp"`
+	Private string `json:"private"`        // in the vault
+	Made    bool   `json:"made,omitempty"` // its directory
 }
 
 // A written file is one before or after it was replaced, by hash, so that it
@@ -72,6 +82,14 @@ func (p *patch) invert(id string, project *project) (inverse, map[string]string)
 		}
 		inv.Files = append(inv.Files, w)
 	}
+	for n, d := range p.deposits {
+		if d.Path == "" {
+			continue
+		}
+		k := kept{Name: d.file, Temp: temp(d.file, id, len(p.targets)+n), Private: fmt.Sprintf("undo-%s-%d", id, len(removed)), Made: d.makes}
+		removed[k.Private] = d.Value.Reveal()
+		inv.Kept = append(inv.Kept, k)
+	}
 	return inv, removed
 }
 
@@ -91,6 +109,11 @@ func parseInverse(entry ledger.Entry) (inverse, error) {
 	for _, w := range inv.Files {
 		if !filepath.IsLocal(w.Name) || !filepath.IsLocal(w.Temp) {
 			return inv, fmt.Errorf("what %s would be undone with: %q is outside of the project", entry.ID, w.Name)
+		}
+	}
+	for _, k := range inv.Kept {
+		if !filepath.IsLocal(k.Name) || !filepath.IsLocal(k.Temp) {
+			return inv, fmt.Errorf("what %s would be undone with: %q is outside of the project", entry.ID, k.Name)
 		}
 	}
 	return inv, nil
@@ -136,6 +159,9 @@ func (inv *inverse) forget() error {
 			}
 		}
 	}
+	for _, k := range inv.Kept {
+		failed = append(failed, vault.Remove(k.Private))
+	}
 	return errors.Join(failed...)
 }
 
@@ -156,6 +182,7 @@ func (inv *inverse) restore(project *project, id string) error {
 	if err := errors.Join(failed...); err != nil {
 		return fmt.Errorf("%w: %w", fixes.ErrBroken, err)
 	}
+	inv.takeBack(project)
 	return nil
 }
 
@@ -216,6 +243,9 @@ func (inv *inverse) sweep(project *project, id string) error {
 	var failed []error
 	for n, w := range inv.Files {
 		failed = append(failed, project.discard(w.Temp), project.discard(undoTemp(w.Name, id, n)))
+	}
+	for _, k := range inv.Kept {
+		failed = append(failed, project.discard(k.Temp))
 	}
 	return errors.Join(failed...)
 }

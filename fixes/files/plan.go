@@ -51,6 +51,8 @@ type patch struct {
 	vault    vault
 	deposits []deposit
 	targets  []target
+	owner    attributes      // of the file, for those that are made beside it
+	conceals map[string]bool // lists that keep a deposit out of Git and of builds
 }
 
 // A target is one file that is written.
@@ -113,7 +115,12 @@ func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fix
 	plan.Cures, plan.Leaves = proof.cures, proof.leaves
 	plan.Notes = proof.notes
 
-	p := &patch{dir: project.dir, proof: proof, vault: vaultOf(m.o.Secrets, project.dir)}
+	p := &patch{dir: project.dir, proof: proof, vault: vaultOf(m.o.Secrets, project.dir), owner: id.attributes}
+	if err := p.conceal(project, file); err != nil {
+		if err := block(err); err != nil {
+			return nil, err
+		}
+	}
 	if err := p.aim(project, file, id, request.Beside); err != nil {
 		if err := block(err); err != nil {
 			return nil, err
@@ -170,7 +177,7 @@ func (p *patch) aim(project *project, file document, subject identity, beside bo
 		if !source.Exists {
 			t.attributes = attributes{UID: subject.UID, GID: subject.GID}
 		}
-		if beside {
+		if beside && !p.conceals[name] {
 			to, err := file.beside(name)
 			if err != nil {
 				return err
@@ -211,6 +218,9 @@ func (p *patch) deposit(project *project) error {
 					continue
 				}
 				d, err := p.vault.place(s, p.deposits)
+				if s.Path != "" {
+					d, err = p.placeBeside(project, s)
+				}
 				if err != nil {
 					return err
 				}

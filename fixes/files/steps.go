@@ -3,6 +3,7 @@ package files
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -17,11 +18,15 @@ func (p *patch) steps(project *project, file document) []fixes.Step {
 	var out []fixes.Step
 	for _, d := range p.deposits {
 		path := p.path(d)
+		command := fmt.Sprintf("(umask 077 && mkdir -p %s && cat > %s)", shellQuote(filepath.Dir(path)), shellQuote(path))
+		if d.Readable {
+			command += " && chmod 644 " + shellQuote(path)
+		}
 		out = append(out, fixes.Step{
 			Op:      "keep",
 			Target:  terminal.Line(path),
 			Why:     checks.Msg("the secret %s is in a file of its own, for you alone, before it leaves %s", d.ID, terminal.Line(file.text().name)),
-			Command: terminal.Line(fmt.Sprintf("(umask 077 && mkdir -p %s && cat > %s)", shellQuote(p.vault.Path), shellQuote(path))),
+			Command: terminal.Line(command),
 		})
 	}
 	for _, t := range p.targets {
@@ -53,12 +58,20 @@ func (p *patch) written(file document) string {
 	return name
 }
 
-func (p *patch) path(d deposit) string { return filepath.Join(p.vault.Path, d.file) }
+func (p *patch) path(d deposit) string {
+	if d.Path != "" {
+		return filepath.Join(p.dir, d.Path)
+	}
+	return filepath.Join(p.vault.Path, d.file)
+}
 
 // command puts the result to use, with the secrets that it now asks for.
 func (p *patch) command(dir string, file document) string {
 	var secrets []string
 	for _, d := range p.deposits {
+		if d.Path != "" {
+			continue // what runs reads it, not the builder
+		}
 		secrets = append(secrets, "id="+d.ID+",src="+p.path(d))
 	}
 	return file.command(dir, p.written(file), secrets)
@@ -106,10 +119,16 @@ func (p *patch) notes(file document, beside bool) []checks.Message {
 	for _, d := range p.deposits {
 		out = append(out, checks.Msg("the secret %s moves to %s", d.ID, terminal.Line(p.path(d))))
 	}
-	if len(p.deposits) > 0 {
-		out = append(out,
-			checks.Msg("build with: %s", p.command(filepath.Dir(file.text().path), file)),
-			checks.Msg("the old value is still in the history of images and of version control: replace it at its issuer"))
+	if slices.ContainsFunc(p.deposits, func(d deposit) bool { return d.Path == "" }) {
+		out = append(out, checks.Msg("build with: %s", p.command(filepath.Dir(file.text().path), file)))
 	}
-	return out
+	return append(out, p.reminders()...)
+}
+
+// reminders says what only the user can do once secrets have moved.
+func (p *patch) reminders() []checks.Message {
+	if len(p.deposits) == 0 {
+		return nil
+	}
+	return []checks.Message{checks.Msg("the old value is still in the history of images and of version control: replace it at its issuer")}
 }

@@ -84,6 +84,9 @@ func (m *Mechanic) Undo(ctx context.Context, entry ledger.Entry, record fixer.Re
 	// The files are what they were. Private text that could not be removed
 	// stays private, so that neither makes the undo fail.
 	_ = inv.sweep(project, entry.ID)
+	for _, name := range inv.takeBack(project) {
+		progress(fixes.Progress{Step: len(inv.Files) - 1, Message: checks.Msg("%s was changed meanwhile and stays: remove it yourself when nothing needs it", terminal.Line(name)), Ratio: -1})
+	}
 	_ = inv.forget()
 	return nil
 }
@@ -172,6 +175,11 @@ func (inv *inverse) finish(project *project) error {
 			return errdefs.ErrFailedPrecondition
 		}
 		left = append(left, func() error { return project.put(w.Temp, now) })
+	}
+	for _, k := range inv.Kept {
+		if _, now, err := project.read(k.Name); err != nil || !now.Exists {
+			return errors.Join(err, errdefs.ErrFailedPrecondition)
+		}
 	}
 	for _, put := range left {
 		if err := put(); err != nil {

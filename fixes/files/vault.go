@@ -55,10 +55,12 @@ func resolved(path string) string {
 	return filepath.Join(resolved(parent), filepath.Base(path))
 }
 
-// A deposit is a secret and the file of the vault that will hold it.
+// A deposit is a secret and the file of the vault, or of the project, that will
+// hold it.
 type deposit struct {
 	checks.MovedSecret
-	file string
+	file  string // of the project where Path is set
+	makes bool   // the directory of that
 }
 
 var secretID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$`) })
@@ -86,7 +88,7 @@ func (v vault) place(s checks.MovedSecret, taken []deposit) (deposit, error) {
 			free = free && (d.file != file || d.Value == s.Value)
 		}
 		if free {
-			return deposit{s, file}, nil
+			return deposit{MovedSecret: s, file: file}, nil
 		}
 	}
 }

@@ -223,6 +223,9 @@ func (d *Dispatcher) Apply(ctx context.Context, plan *fixes.Plan, progress func(
 	for _, p := range receipt.Proof {
 		entry.Proof = append(entry.Proof, plain(p.String()))
 	}
+	for _, m := range receipt.Reminders {
+		entry.Reminders = append(entry.Reminders, plain(m.String()))
+	}
 	if err := d.o.Ledger.Put(entry); err != nil {
 		return receipt, fmt.Errorf("the change was made and verified, but is not in the ledger as such: it will be offered for recovery: %w", err)
 	}

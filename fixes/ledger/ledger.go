@@ -49,11 +49,12 @@ type Entry struct {
 	Engine    string          `json:"engine,omitempty"` // info.ID; never recovered onto another
 	State     State           `json:"state"`
 	Error     string          `json:"error,omitempty"`
-	Step      int             `json:"step"`            // index of the step that was begun last
-	Inverse   json.RawMessage `json:"inverse"`         // what the mechanism needs to undo and recover; no secrets
-	Commands  []string        `json:"commands"`        // equivalent commands, masked
-	Proof     []string        `json:"proof,omitempty"` // what was verified
-	Checks    []string        `json:"checks"`          // ids cured
+	Step      int             `json:"step"`                // index of the step that was begun last
+	Inverse   json.RawMessage `json:"inverse"`             // what the mechanism needs to undo and recover; no secrets
+	Commands  []string        `json:"commands"`            // equivalent commands, masked
+	Proof     []string        `json:"proof,omitempty"`     // what was verified
+	Checks    []string        `json:"checks"`              // ids cured
+	Reminders []string        `json:"reminders,omitempty"` // what a person has to do after it
 }
 
 // A Ledger is a directory with one file per entry. Nothing is read or created

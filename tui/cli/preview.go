@@ -109,6 +109,9 @@ func (a *app) writeReceipt(w io.Writer, r *fixes.Receipt) error {
 		fmt.Fprintf(&b, "  %s %s\n", ok, p.In(a.translate))
 	}
 	fmt.Fprintf(&b, "  %s %s\n", ok, a.T("%d findings cured, %d left", len(r.Cured), len(r.Left)))
+	for _, m := range r.Reminders {
+		fmt.Fprintf(&b, "  ! %s\n", m.In(a.translate))
+	}
 	if r.Away > 0 {
 		fmt.Fprintf(&b, "  %s\n", a.T("away for %s", r.Away.Round(10*time.Millisecond)))
 	}
