@@ -257,6 +257,11 @@ func (m *Monitor) changes(f *Facts, r *run, l *Look) []Alert {
 	if len(fresh) == 0 {
 		return nil
 	}
+	for pid, command := range r.seen { // before anybody knew where its program came from
+		if slices.Contains(fresh, path.Clean(Process{Command: command}.Program())) {
+			delete(r.seen, pid)
+		}
+	}
 	a := Alert{
 		Check: FileDrift, Container: f.ID, Name: f.Name, At: l.At, Severity: checks.High, Key: fresh[0], Source: Diff,
 		Message: checks.Msg("%d programs were written into %s while it ran, such as %s", len(fresh), f.Name, fresh[0]),

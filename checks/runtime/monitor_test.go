@@ -298,3 +298,23 @@ func TestStore(t *testing.T) {
 		}
 	}
 }
+
+// TestProgramSeenBeforeItsFile: processes are looked at more often than files,
+// and one whose program turns out to be new is judged again.
+func TestProgramSeenBeforeItsFile(t *testing.T) {
+	f := facts()
+	first := Process{PID: 10, Command: "serve"}
+	m := learned(t, f, first)
+	m.Exec(f, Exec{Command: []string{"id"}}, noon)
+	dropped := Process{PID: 12, Parent: 11, Command: "/tmp/tool --quiet"}
+	if a := m.Seen(f, Look{At: noon, Source: Proc, CPU: -1, Processes: []Process{first, dropped}}); len(a) > 0 {
+		t.Errorf("before anybody knows: %v", a)
+	}
+	a := m.Seen(f, Look{
+		At: noon.Add(time.Second), Source: Proc, CPU: -1, Processes: []Process{first, dropped},
+		Changed: []container.FilesystemChange{{Kind: container.ChangeAdd, Path: "/tmp/tool"}}, Programs: map[string]time.Time{"/tmp/tool": noon},
+	})
+	if got := checksOf(a); got != FileDrift+" "+UnexpectedProcess {
+		t.Errorf("%s: %v", got, a)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/hex"
+	"hash/fnv"
 	"io"
 	"os"
 	"os/user"
@@ -108,6 +109,22 @@ func members(groups []string) []int {
 		}
 	}
 	return nil
+}
+
+// stir returns a sum of the processes in a container, which is another one when
+// any has begun or ended. It sees those of the container's own control group.
+func stir(proc string, f *runtime.Facts) (sum uint64, ok bool) {
+	if f.PID <= 0 {
+		return 0, false
+	}
+	for _, group := range controlGroups(filepath.Join(proc, strconv.Itoa(f.PID)), f.ID) {
+		if pids := readSome(filepath.Join(group, "cgroup.procs"), mostFile); len(pids) > 0 {
+			h := fnv.New64a()
+			_, _ = h.Write(pids)
+			return h.Sum64(), true
+		}
+	}
+	return 0, false
 }
 
 // process reads one process.

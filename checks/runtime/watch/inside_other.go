@@ -13,3 +13,5 @@ func lookInside(string, *runtime.Facts, *runtime.Look) (time.Duration, bool) { r
 
 // whoEntered needs /proc.
 func whoEntered(string, *runtime.Facts, []string) string { return "" }
+
+func stir(string, *runtime.Facts) (sum uint64, ok bool) { return 0, false }

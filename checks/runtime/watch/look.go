@@ -38,6 +38,7 @@ type looks struct {
 	used    map[string]usage
 	stop    func() // of the timer; nil: none is set
 	at      time.Time
+	pulse   pulse
 }
 
 // usage is CPU time at a moment.
@@ -52,6 +53,7 @@ func (l *looks) gone(id string) {
 	delete(l.extra, id)
 	delete(l.cost, id)
 	delete(l.used, id)
+	l.pulse.gone(id)
 }
 
 // soon wants looks at a container in which something was started.

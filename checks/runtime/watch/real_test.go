@@ -75,6 +75,7 @@ type provocation struct {
 	memory   int64
 	restart  bool
 	exec     *api.ExecCreateRequest
+	after    time.Duration // from its start, or that of exec, until it happens
 	normal   *runtime.Normal
 	check    string
 	source   runtime.Source // "": either
@@ -88,16 +89,16 @@ var provocations = []provocation{
 	{name: "privileged", exec: &api.ExecCreateRequest{Cmd: []string{"env", "API_TOKEN=" + canary, "true"}, Privileged: true}, check: runtime.ExecPrivileged, source: runtime.Events, evidence: "privileged true"},
 	{name: "root", user: "1000", exec: &api.ExecCreateRequest{Cmd: []string{"id"}, User: "0"}, check: runtime.ExecRoot, source: runtime.Events, evidence: "user 0"},
 	{name: "dropped-by-exec", exec: &api.ExecCreateRequest{Cmd: []string{"cp", "/bin/busybox", "/tmp/tool"}}, check: runtime.FileDrift, source: runtime.Diff, evidence: "/tmp/tool"},
-	{name: "dropped-by-itself", cmd: "i=0; while :; do sleep 3; i=$((i+1)); cp /bin/busybox /tmp/tool$i; done", check: runtime.FileDrift, source: runtime.Diff, evidence: "/tmp/tool"},
-	{name: "dropped-and-run", exec: &api.ExecCreateRequest{Cmd: []string{"sh", "-c", "cp /bin/busybox /tmp/sleep; sleep 2; /tmp/sleep 60; :"}}, check: runtime.UnexpectedProcess, evidence: "/tmp/sleep"},
-	{name: "unexpected-program", cmd: "sleep 2; tail -f /dev/null; :", normal: &runtime.Normal{Programs: []string{"sh", "sleep"}}, check: runtime.UnexpectedProcess, evidence: "tail"},
-	{name: "unexpected-shell", cmd: "sleep 2; busybox ash -c 'sleep 60; :'; :", normal: &runtime.Normal{Programs: []string{"sh", "sleep"}}, check: runtime.ShellOpened, evidence: "busybox"},
-	{name: "listener", cmd: "sleep 2; nc -l -p 7777; sleep 60; :", normal: &runtime.Normal{Listeners: []string{"80/tcp"}}, check: runtime.UnexpectedListener, source: runtime.Proc, evidence: "LISTEN 7777/tcp"},
-	{name: "miner", cmd: "sleep 2; sh -c 'sleep 60; : stratum+tcp://u:" + canary + "@pool.example:3333'; :", check: runtime.UnexpectedProcess, evidence: "sh"},
-	{name: "shell-on-a-socket", cmd: "nc -l -p 5555 -e sh & sleep 2; sleep 60 | nc 127.0.0.1 5555; :", check: runtime.OutboundSuspicious, evidence: "socket"},
-	{name: "cpu", cmd: "sleep 2; while :; do :; done", normal: &runtime.Normal{CPU: 0.01}, check: runtime.CPUSustained, source: runtime.Stats, evidence: "CPUs"},
+	{name: "dropped-by-itself", after: 3 * time.Second, cmd: "i=0; while :; do sleep 3; i=$((i+1)); cp /bin/busybox /tmp/tool$i; done", check: runtime.FileDrift, source: runtime.Diff, evidence: "/tmp/tool"},
+	{name: "dropped-and-run", after: 2 * time.Second, exec: &api.ExecCreateRequest{Cmd: []string{"sh", "-c", "cp /bin/busybox /tmp/sleep; sleep 2; /tmp/sleep 60; :"}}, check: runtime.UnexpectedProcess, evidence: "/tmp/sleep"},
+	{name: "unexpected-program", after: 2 * time.Second, cmd: "sleep 2; tail -f /dev/null; :", normal: &runtime.Normal{Programs: []string{"sh", "sleep"}}, check: runtime.UnexpectedProcess, evidence: "tail"},
+	{name: "unexpected-shell", after: 2 * time.Second, cmd: "sleep 2; busybox ash -c 'sleep 60; :'; :", normal: &runtime.Normal{Programs: []string{"sh", "sleep"}}, check: runtime.ShellOpened, evidence: "busybox"},
+	{name: "listener", after: 2 * time.Second, cmd: "sleep 2; nc -l -p 7777; sleep 60; :", normal: &runtime.Normal{Listeners: []string{"80/tcp"}}, check: runtime.UnexpectedListener, source: runtime.Proc, evidence: "LISTEN 7777/tcp"},
+	{name: "miner", after: 2 * time.Second, cmd: "sleep 2; sh -c 'sleep 60; : stratum+tcp://u:" + canary + "@pool.example:3333'; :", check: runtime.UnexpectedProcess, evidence: "sh"},
+	{name: "shell-on-a-socket", after: 2 * time.Second, cmd: "nc -l -p 5555 -e sh & sleep 2; sleep 60 | nc 127.0.0.1 5555; :", check: runtime.OutboundSuspicious, evidence: "socket"},
+	{name: "cpu", after: 3 * time.Second, cmd: "sleep 2; while :; do :; done", normal: &runtime.Normal{CPU: 0.01}, check: runtime.CPUSustained, source: runtime.Stats, evidence: "CPUs"},
 	{name: "crash-loop", cmd: "sleep 0.1; exit 3", restart: true, check: runtime.CrashLooping, source: runtime.Events, evidence: "exitCode 3"},
-	{name: "memory", cmd: "sleep 2; tail /dev/zero; sleep 60", memory: 16 << 20, check: runtime.OOMKilled, source: runtime.Events, evidence: "oom"},
+	{name: "memory", after: 2 * time.Second, cmd: "sleep 2; tail /dev/zero; sleep 60", memory: 16 << 20, check: runtime.OOMKilled, source: runtime.Events, evidence: "oom"},
 }
 
 // TestProvoked provokes every alert on a real engine, by a real container.
@@ -163,10 +164,13 @@ func (p *provocation) raise(t *testing.T, c *client.Client, prefix string, seen 
 		t.Error(err)
 		return
 	}
+	happens := time.Now()
 	if p.exec != nil {
 		time.Sleep(1500 * time.Millisecond) // so that it was looked at before
+		happens = time.Now()
 		provoke(t, c, made.ID, *p.exec)
 	}
+	happens = happens.Add(p.after)
 	a, ok := seen.until(func(a runtime.Alert) bool {
 		return a.Container == made.ID && a.Check == p.check && strings.Contains(fmt.Sprint(a.Evidence), p.evidence)
 	})
@@ -177,7 +181,7 @@ func (p *provocation) raise(t *testing.T, c *client.Client, prefix string, seen 
 		t.Errorf("%s: no such alert", p.name)
 		return
 	}
-	t.Logf("%s: raised %v after the event or the look that shows it", p.name, a.heard.Sub(a.At).Round(time.Millisecond))
+	t.Logf("%s: raised %v after it happened, %v after the event or the look that shows it", p.name, a.heard.Sub(happens).Round(time.Millisecond), a.heard.Sub(a.At).Round(time.Millisecond))
 	if p.source != "" && a.Source != p.source {
 		t.Errorf("%s: concluded from %s, want %s", p.name, a.Source, p.source)
 	}

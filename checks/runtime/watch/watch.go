@@ -95,7 +95,7 @@ func New(o Options) *Watcher {
 	}
 	w := &Watcher{o: o, inbox: make(chan func(context.Context)), facts: map[string]*runtime.Facts{}, told: map[string]bool{}}
 	w.kept = o.Clock.Now()
-	w.look = looks{due: map[string]time.Time{}, cost: map[string]time.Duration{}, used: map[string]usage{}, always: o.Looking}
+	w.look = looks{due: map[string]time.Time{}, cost: map[string]time.Duration{}, used: map[string]usage{}, always: o.Looking, pulse: newPulse()}
 	return w
 }
 
@@ -159,6 +159,7 @@ func (w *Watcher) session(ctx context.Context, connected func()) error {
 	w.trouble(nil)
 	for {
 		w.look.plan(w)
+		w.look.pulse.plan(w)
 		select {
 		case e := <-stream.Messages:
 			w.happened(ctx, e)
