@@ -3,8 +3,12 @@ package container
 import (
 	"context"
 	"encoding/json"
+	"flag"
+	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,8 +39,20 @@ type lab struct {
 // short times, so that the scenarios take a minute and not an hour.
 var quickly = Options{Grace: 300 * time.Millisecond, Listen: 2 * time.Second, Poll: 20 * time.Millisecond}
 
-// onEngines runs a scenario on the engine in memory and on the real one.
+// TestMain lets more tests run at once than there are processors: what they do
+// is wait for programs to start, to stop and to be watched.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", strconv.Itoa(max(4, 2*runtime.GOMAXPROCS(0)))); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+// onEngines runs a scenario on the engine in memory and on the real one, beside
+// other scenarios.
 func onEngines(t *testing.T, scenario func(*testing.T, *lab)) {
+	t.Parallel()
 	t.Run("memory", func(t *testing.T) { scenario(t, memoryLab(t)) })
 	t.Run("real", func(t *testing.T) { scenario(t, realLab(t)) })
 }

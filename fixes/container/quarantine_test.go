@@ -4,11 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	api "github.com/moby/moby/api/types/container"
@@ -23,17 +25,20 @@ import (
 
 const quarantineCanary = "not-a-real-canary-q7d2"
 
+var suspects atomic.Int32 // each in a subnet of its own, since several are there at once
+
 // suspect runs a container in two networks, with an address, aliases and
 // secrets of its own.
 func suspect(l *lab) string {
 	l.Helper()
 	l.load(dockertest.Probe("app:1"))
-	front, back := l.network("front", "10.91.0.0/24"), l.network("back", "")
+	subnet := fmt.Sprintf("10.91.%d.", suspects.Add(1))
+	front, back := l.network("front", subnet+"0/24"), l.network("back", "")
 	id := l.run("web", client.ContainerCreateOptions{
 		Config:     &api.Config{Image: "app:1", Cmd: []string{"-print", "-x", "--password=" + quarantineCanary}, Env: []string{"DB_PASSWORD=" + quarantineCanary}},
 		HostConfig: &api.HostConfig{NetworkMode: api.NetworkMode(front), RestartPolicy: api.RestartPolicy{Name: "always"}},
 		NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
-			front: {Aliases: []string{"shop"}, IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: netip.MustParseAddr("10.91.0.77")}},
+			front: {Aliases: []string{"shop"}, IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: netip.MustParseAddr(subnet + "77")}},
 		}},
 	})
 	if _, err := l.cli.NetworkConnect(l.Context(), back, client.NetworkConnectOptions{Container: id, EndpointConfig: &network.EndpointSettings{Aliases: []string{"inside"}}}); err != nil {
