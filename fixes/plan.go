@@ -42,6 +42,13 @@ type Plan struct {
 	Steps   []Step
 	Notes   []checks.Message // what the user should know: downtime, secrets moved, what may break
 
+	// Fetch is the image that has to be fetched before it is known what the plan
+	// changes, as shown; "" when it is. Applying the plan as it is fetches it too.
+	Fetch string
+
+	// Card says what another image changes; nil when none does.
+	Card *Card
+
 	// Deploy is a command that makes what runs be as the changed file says; nil
 	// if there is none. It is run when the user asks for it, and only then.
 	Deploy []string

@@ -16,6 +16,9 @@ type Request struct {
 	// asks the registry for it first.
 	Update, Pull bool
 
+	// Fetched is the id of the image that was fetched for an update; "" before.
+	Fetched string
+
 	// WriteBack asks, of a container, for what its file lacks of how it was
 	// hardened: a change of that file. Findings is empty.
 	WriteBack bool

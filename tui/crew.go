@@ -38,6 +38,11 @@ type (
 		job *job
 		fixes.Progress
 	}
+	fetched struct {
+		job   *job
+		image string
+		err   error
+	}
 	finished struct {
 		job     *job
 		receipt *fixes.Receipt // nil for undo and recovery
@@ -58,6 +63,23 @@ func (c *crew) plan(by *fixDialog, round int) (tea.Cmd, context.CancelFunc) {
 
 // start begins work, whose progress comes as messages until it has finished.
 func (c *crew) start(work func(context.Context, func(fixes.Progress)) (*fixes.Receipt, error)) (*job, tea.Cmd) {
+	return c.report(func(ctx context.Context, j *job, progress func(fixes.Progress)) tea.Msg {
+		receipt, err := work(ctx, progress)
+		return finished{j, receipt, err}
+	})
+}
+
+// fetch gets the image that a plan needs.
+func (c *crew) fetch(plan *fixes.Plan) (*job, tea.Cmd) {
+	f := c.fixer
+	return c.report(func(ctx context.Context, j *job, progress func(fixes.Progress)) tea.Msg {
+		image, err := f.Fetch(ctx, plan, progress)
+		return fetched{j, image, err}
+	})
+}
+
+// report begins work that ends with a message of its own.
+func (c *crew) report(work func(context.Context, *job, func(fixes.Progress)) tea.Msg) (*job, tea.Cmd) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	j := &job{cancel, make(chan fixes.Progress, 16)}
 	program := c.ctx
@@ -66,13 +88,12 @@ func (c *crew) start(work func(context.Context, func(fixes.Progress)) (*fixes.Re
 		defer c.jobs.Done()
 		defer cancel()
 		defer close(j.progress)
-		receipt, err := work(ctx, func(p fixes.Progress) {
+		return work(ctx, j, func(p fixes.Progress) {
 			select {
 			case j.progress <- p:
 			case <-program.Done(): // nobody looks any more
 			}
 		})
-		return finished{j, receipt, err}
 	}
 	return j, tea.Batch(do, j.next())
 }

@@ -19,6 +19,7 @@ type stage int
 const (
 	planning stage = iota
 	preview
+	fetching
 	applying
 	done
 	failed
@@ -105,6 +106,11 @@ func (d *fixDialog) hear(u *ui, msg tea.Msg) (action, bool) {
 			d.reveal(d.run.line + 4) // what comes after the step that is under way
 		}
 		return msg.job.next(), true
+	case fetched:
+		if msg.job != d.run.job {
+			return nil, false
+		}
+		return d.fetched(u, msg), true
 	case finished:
 		if msg.job != d.run.job {
 			return nil, false
@@ -148,10 +154,10 @@ func (d *fixDialog) ended(u *ui, msg finished) {
 }
 
 // busy implements busy.
-func (d *fixDialog) busy() bool { return d.stage == planning || d.stage == applying }
+func (d *fixDialog) busy() bool { return d.stage == planning || d.working() }
 
 // working implements worker.
-func (d *fixDialog) working() bool { return d.stage == applying }
+func (d *fixDialog) working() bool { return d.stage == fetching || d.stage == applying }
 
 // key implements dialog.
 func (d *fixDialog) key(u *ui, k tea.KeyPressMsg) action {
@@ -167,7 +173,7 @@ func (d *fixDialog) key(u *ui, k tea.KeyPressMsg) action {
 		}
 	case preview:
 		return d.previewKey(u, k)
-	case applying:
+	case fetching, applying:
 		if name == "esc" {
 			d.run.stop()
 		} else {
@@ -297,12 +303,30 @@ func (d *fixDialog) whyNotProve(u *ui) string {
 
 func (d *fixDialog) apply(u *ui) action {
 	f, plan := d.crew.fixer, d.plan
+	d.stage, d.window = applying, window{}
+	if plan.Fetch != "" {
+		job, cmd := d.crew.fetch(plan)
+		d.stage = fetching
+		d.run = run{job: job, started: u.now()}
+		return cmd
+	}
 	job, cmd := d.crew.start(func(ctx context.Context, progress func(fixes.Progress)) (*fixes.Receipt, error) {
 		return f.Apply(ctx, plan, progress)
 	})
-	d.stage, d.window = applying, window{}
 	d.run = run{job: job, started: u.now()}
 	return cmd
+}
+
+// fetched goes on with what the engine has got: it is planned with, and shown
+// before anything is replaced.
+func (d *fixDialog) fetched(u *ui, msg fetched) action {
+	if msg.err != nil {
+		d.ended(u, finished{job: msg.job, err: msg.err})
+		return nil
+	}
+	d.request.Fetched = msg.image
+	d.stage, d.since, d.window = planning, u.now(), window{}
+	return d.replan()
 }
 
 // paste implements paster.

@@ -18,6 +18,8 @@ import (
 	"plimsoll/checks/host"
 	"plimsoll/checks/image"
 	"plimsoll/checks/inventory"
+	"plimsoll/checks/packages"
+	"plimsoll/checks/vulnerability"
 	"plimsoll/fixes"
 	"plimsoll/fixes/ledger"
 	"plimsoll/fixes/proof"
@@ -225,10 +227,38 @@ func (f *fakeFixer) Plan(_ context.Context, s checks.Subject, r fixes.Request) (
 	if r.Update {
 		p.Mechanism, p.Downtime = fixes.Recreate, 1500*time.Millisecond
 	}
+	switch {
+	case r.Fetched != "":
+		p.Card = changed(s)
+	case r.Pull:
+		p.Fetch = "shop/web:1.4"
+	}
 	if f.blocked {
 		p.Blocked = checks.Message{Format: "%s was started with --rm: stopping it would delete it", Args: []any{s.Ref().Name}}
 	}
 	return p, nil
+}
+
+// changed is what the card says of the image that was fetched.
+func changed(s checks.Subject) *fixes.Card {
+	return &fixes.Card{Image: "shop/web:1.4",
+		Facts: []fixes.Fact{
+			{Name: checks.Msg("user"), Before: "root", After: "10001:10001"},
+			{Name: checks.Msg("command"), Before: "nginx -g 'daemon off;'", After: "nginx -c /etc/nginx/shop.conf -g 'daemon off;' -e /var/log/nginx/error.log"},
+			{Name: checks.Msg("environment"), Lost: []string{"NGINX_VERSION"}, Gained: []string{"SHOP_MODE", "LANG"}, Changed: []string{"PATH"}},
+			{Name: checks.Msg("ports of the image"), Lost: []string{"80/tcp"}, Gained: []string{"8080/tcp"}},
+			{Name: checks.Msg("size"), Before: "142 MiB", After: "96.5 MiB"}, {Name: checks.Msg("built"), Before: "2026-05-02", After: "2026-11-20"}, {Name: checks.Msg("layers"), Before: "7", After: "6"},
+		},
+		Gone:     []checks.Finding{found(ruleRoot, s.Ref(), 0, "", "%s runs as root", "web")},
+		New:      []checks.Finding{found(rulePiped, s.Ref(), 0, "", "what %s serves is run as root", "example.com")},
+		Compared: true,
+		Repaired: []vulnerability.Vulnerability{{ID: "CVE-2026-1001", Package: packages.Package{Name: "openssl"}}, {ID: "CVE-2026-1002", Package: packages.Package{Name: "zlib"}}},
+	}
+}
+
+func (f *fakeFixer) Fetch(_ context.Context, p *fixes.Plan, progress func(fixes.Progress)) (string, error) {
+	progress(fixes.Progress{Ratio: 0.5, Message: checks.Msg("pulling %s", p.Fetch), Transfer: &fixes.Transfer{Image: p.Fetch}})
+	return "sha256:fetched", f.applyErr
 }
 
 func value(r fixes.Request, key, fallback string) string {

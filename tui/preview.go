@@ -28,6 +28,9 @@ func (d *fixDialog) draw(u *ui, width int) sheet {
 		s.title = u.say(d.plan.Title)
 		s.cursor = d.printPlan(p)
 		apply := button{key: "enter", label: u.T("apply"), off: d.whyNotApply(u) != ""}
+		if d.plan.Fetch != "" {
+			apply.label = u.T("fetch, then show what changes")
+		}
 		s.buttons = []button{apply, {key: "esc", label: u.T("cancel")}}
 		if len(d.form.entries) > 0 {
 			s.buttons = append(s.buttons, button{key: "tab", label: u.T("change values")})
@@ -41,6 +44,10 @@ func (d *fixDialog) draw(u *ui, width int) sheet {
 		}
 		s.buttons = append(s.buttons, button{key: "d", label: commands, off: len(d.plan.Steps) == 0},
 			button{key: "y", label: u.T("copy"), off: len(d.plan.Commands()) == 0})
+	case fetching:
+		s.title = u.say(d.plan.Title)
+		d.run.print(p, d.plan.Steps[:1])
+		s.buttons = []button{{key: "esc", label: u.T("cancel"), off: d.run.cancelling}}
 	case applying:
 		s.title = u.say(d.plan.Title)
 		d.run.print(p, d.plan.Steps)
@@ -87,6 +94,13 @@ func (d *fixDialog) printPlan(p *printer) (cursor *image.Point) {
 		p.file(&plan.Files[i])
 	}
 	p.changes(plan.Changes)
+	if plan.Card != nil {
+		p.card(plan.Card)
+	}
+	if plan.Fetch != "" {
+		p.blank()
+		p.hanging("", t.accent, "↓ ", p.T("What %s changes is known once the engine has it. That leaves everything that runs, and the tag, as they are.", plain(plan.Fetch)))
+	}
 	for i, n := range plan.Notes {
 		if i == 0 {
 			p.blank()

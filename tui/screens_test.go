@@ -233,6 +233,11 @@ var screens = []struct {
 				{ID: "3b4c5d6e7f80", State: fixes.Unpacking, Done: 3_200_000, Total: 3_200_000}, {ID: "4c5d6e7f8091", State: fixes.Downloading, Done: 30_000_000, Total: 91_000_000},
 				{ID: "5d6e7f8091a2", State: fixes.Downloading}, {ID: "6e7f8091a2b3", State: fixes.Downloaded, Done: 800_000, Total: 800_000}, {ID: "7f8091a2b3c4"}}}}
 	}},
+	{"card", fixture(), func(t *testing.T, m *Model) {
+		updating(t, m)
+		press(m, "enter")
+	}},
+	{"card-to-fetch", fixture(), updating},
 	{"receipt", fixture(), func(t *testing.T, m *Model) {
 		chooseFinding(t, m, "web", "container-memory-unlimited")
 		press(m, "f", "enter")
@@ -352,4 +357,11 @@ func TestTooSmall(t *testing.T) {
 	if got := strings.Join(strings.Fields(screen(t, m)), " "); !strings.Contains(got, "needs 24 × 6") {
 		t.Errorf("screen = %q", got)
 	}
+}
+
+// updating shows the plan that asks the registry first.
+func updating(t *testing.T, m *Model) {
+	choose(t, m, "web")
+	m.setFocus(subjectsPane)
+	press(m, "F", "a", "G", "space", "enter")
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/containerd/errdefs"
 
 	"plimsoll/checks"
 	"plimsoll/checks/terminal"
@@ -101,6 +102,8 @@ func printFailure(p *printer, err error) {
 		p.hanging(t.strong, t.bad, "✗ ", p.T("It failed. The file stays as it was changed; docker compose ps shows what runs."))
 	case errors.Is(err, fixes.ErrChanged):
 		p.hanging(t.strong, t.warn, "! ", p.T("Something has changed since the plan was made. Nothing was done; plan again."))
+	case errdefs.IsNotModified(err):
+		p.hanging(t.strong, t.good, "✓ ", p.T("There is nothing to change."))
 	case errors.Is(err, context.Canceled):
 		p.hanging(t.strong, t.warn, "! ", p.T("Cancelled. Everything is as it was."))
 		return

@@ -231,15 +231,23 @@ func (s *Server) pullImage(w http.ResponseWriter, r *http.Request) error {
 	_, label, _ := strings.Cut(strings.TrimPrefix(ref, repository(ref)), ":")
 	say(jsonstream.Message{Status: "Pulling from " + strings.TrimPrefix(name, "docker.io/"), ID: label})
 	same := have != nil && have.ID == fresh.ID
-	for _, layer := range fresh.Layers {
+	short := func(layer string) string {
 		id := strings.TrimPrefix(layer, "sha256:")
-		id = id[:min(12, len(id))]
+		return id[:min(12, len(id))]
+	}
+	for _, layer := range fresh.Layers {
 		if same {
-			say(jsonstream.Message{Status: "Already exists", ID: id})
-			continue
+			say(jsonstream.Message{Status: "Already exists", ID: short(layer)})
+		} else {
+			say(jsonstream.Message{Status: "Pulling fs layer", ID: short(layer)})
 		}
+	}
+	for _, layer := range fresh.Layers {
+		if same {
+			break
+		}
+		id := short(layer)
 		share := fresh.Size / int64(len(fresh.Layers))
-		say(jsonstream.Message{Status: "Pulling fs layer", ID: id})
 		for part := int64(1); part <= 4; part++ {
 			if !s.pause(r, s.pullStep()) {
 				return nil

@@ -30,6 +30,7 @@ import (
 
 	"plimsoll/checks"
 	subject "plimsoll/checks/container"
+	"plimsoll/checks/image"
 	"plimsoll/checks/secret"
 	"plimsoll/checks/terminal"
 	"plimsoll/fixes"
@@ -91,6 +92,10 @@ type Options struct {
 	// takes them, "" without any; nil for never any.
 	Auth func(ctx context.Context, ref string) (string, error)
 
+	// Images reads an image for the checks; nil compares no more of two images
+	// than the engine says.
+	Images func(ctx context.Context, id string) (*image.Image, error)
+
 	// Poll is how often a starting container is looked at; 250 ms.
 	Poll time.Duration
 
@@ -113,6 +118,7 @@ type Mechanic struct {
 var (
 	_ fixer.Mechanic = (*Mechanic)(nil)
 	_ fixer.Adopter  = (*Mechanic)(nil)
+	_ fixer.Fetcher  = (*Mechanic)(nil)
 )
 
 // New returns the mechanic for the containers of engine.
@@ -147,7 +153,19 @@ func (m *Mechanic) Plan(ctx context.Context, s checks.Subject, request fixes.Req
 	if request.Quarantine {
 		return w.planQuarantine(request, m.o.Evidence)
 	}
-	return w.plan(request)
+	if request.Fetched != "" {
+		if w.fetched, err = m.image(ctx, request.Fetched); err != nil {
+			return nil, err
+		}
+		if w.fetched == nil {
+			return nil, errdefs.ErrNotFound.WithMessage(fmt.Sprintf("the image %s that was fetched is gone", shortImage(request.Fetched)))
+		}
+	}
+	p, err := w.plan(request)
+	if err == nil && p.Card != nil {
+		m.compareImages(ctx, w, p)
+	}
+	return p, err
 }
 
 // clean makes text from outside fit to be shown.

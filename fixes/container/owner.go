@@ -170,6 +170,9 @@ func (w *world) composed(labels map[string]string, fields []string) checks.Messa
 		file = filepath.Base(first)
 	}
 	service := cmp.Or(labels[composeService], w.name())
+	if len(fields) == 1 && fields[0] == "Image" {
+		return checks.Msg("docker compose manages %s: update it with docker compose pull %[2]s, then docker compose up -d %[2]s", clean(w.name()), clean(quote(service)))
+	}
 	return checks.Msg("docker compose manages %s and would undo the change: set %s of the service %s in %s, then run: %s",
 		clean(w.name()), composeKeys(fields), clean(service), clean(file), clean("docker compose up -d "+quote(service)))
 }

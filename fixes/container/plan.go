@@ -53,7 +53,7 @@ func (w *world) plan(request fixes.Request) (*fixes.Plan, error) {
 	if err := pl.change(request); err != nil {
 		return nil, err
 	}
-	pl.d.update, pl.d.pull = want.Update, want.Pull
+	pl.d.update, pl.d.pull = want.Update, want.Pull && w.fetched == nil
 	target := w.target(pl.d)
 	moves := target != nil && target.ID != w.inspect().Image
 	if len(pl.fields) == 0 && !moves && !pl.d.pull {
@@ -64,6 +64,11 @@ func (w *world) plan(request fixes.Request) (*fixes.Plan, error) {
 	pl.p.Mechanism = fixes.Recreate
 	if !moves && !pl.d.pull && pl.live() {
 		pl.p.Mechanism = fixes.Update
+	}
+	if pl.d.pull {
+		pl.p.Fetch = clean(w.reference())
+	} else {
+		pl.p.Card = pl.card(target)
 	}
 	pl.prove(request, target)
 	pl.block(target)
@@ -79,6 +84,9 @@ func (w *world) plan(request fixes.Request) (*fixes.Plan, error) {
 
 // target returns the image that the container is to run; nil when it is not here.
 func (w *world) target(d *detail) *image.InspectResponse {
+	if d.update && w.fetched != nil {
+		return w.fetched
+	}
 	if d.update {
 		return w.tag
 	}
@@ -243,6 +251,8 @@ func (pl *planner) describe(target *image.InspectResponse) {
 	switch {
 	case pl.d.pull:
 		pl.p.Changes = append(pl.p.Changes, fixes.Change{Field: "Image", Before: shortImage(old), After: clean(pl.w.reference()), Why: checks.Msg("move to the newest image of its tag")})
+	case target != nil && target.ID != old && pl.w.fetched != nil:
+		pl.p.Changes = append(pl.p.Changes, fixes.Change{Field: "Image", Before: shortImage(old), After: shortImage(target.ID), Why: checks.Msg("move to the newest image of its tag")})
 	case target != nil && target.ID != old:
 		pl.p.Changes = append(pl.p.Changes, fixes.Change{Field: "Image", Before: shortImage(old), After: shortImage(target.ID), Why: checks.Msg("move to the image that the tag names now")})
 	}
@@ -257,6 +267,9 @@ func (pl *planner) prove(request fixes.Request, target *image.InspectResponse) {
 	severity := map[checks.FindingID]checks.Severity{}
 	for _, f := range request.Findings {
 		severity[f.ID()] = f.Severity
+	}
+	if pl.p.Card != nil {
+		_, pl.p.Card.New = differing(before.Findings, after.Findings)
 	}
 	left := map[checks.FindingID]bool{}
 	for _, f := range after.Findings {
@@ -282,7 +295,7 @@ func (pl *planner) prove(request fixes.Request, target *image.InspectResponse) {
 func (pl *planner) changed(target *image.InspectResponse) *subject.Container {
 	before := pl.w.container
 	c, i := *before, *pl.w.inspect()
-	c.Settings = *pl.d.want
+	c.Settings = *pl.w.moved(pl.d.want, target)
 	if pl.p.Mechanism == fixes.Update {
 		// The engine keeps saying in which network the container was created.
 		c.Settings = *pl.d.want.Clone()
@@ -293,6 +306,9 @@ func (pl *planner) changed(target *image.InspectResponse) *subject.Container {
 	i.NetworkSettings = &settings
 	if target != nil {
 		i.Image, c.Image = target.ID, target
+		if pl.d.update {
+			c.TagID = target.ID // the tag will name it
+		}
 	}
 	c.Inspect = &i
 	if c.Settings.Config != nil && before.Settings.Config != nil && c.Settings.Config.User != before.Settings.Config.User {

@@ -33,6 +33,19 @@ func (t *transaction) pull(ctx context.Context) error {
 	return nil
 }
 
+// Fetch implements [fixer.Fetcher].
+func (m *Mechanic) Fetch(ctx context.Context, plan *fixes.Plan, progress func(fixes.Progress)) (string, error) {
+	d, ok := plan.Detail.(*detail)
+	if !ok || m.o.Plain {
+		return "", errdefs.ErrInvalidArgument.WithMessage("not a plan for a container that can be changed")
+	}
+	t := &transaction{m: m, d: d, progress: progress}
+	if err := t.pull(ctx); err != nil {
+		return "", err
+	}
+	return t.image.ID, nil
+}
+
 func upToDate(name, ref string) error {
 	return errdefs.ErrNotModified.WithMessage(fmt.Sprintf("%s runs the newest image of %s already", clean(name), clean(ref)))
 }

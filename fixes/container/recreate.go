@@ -91,7 +91,9 @@ func (t *transaction) run(ctx context.Context) (*fixes.Receipt, error) {
 	for i, s := range t.d.stages {
 		t.step, t.j.Stage = i, s
 		if s == tagging {
-			t.j.Tag = t.d.world.moving(t.image)
+			if t.j.Tag, err = t.m.moving(ctx, t.d.world.reference(), t.image); err != nil {
+				return nil, t.fail(ctx, err)
+			}
 		}
 		if err = t.record(i, t.j); err == nil {
 			t.say(t.plan.Steps[i].Why, -1)

@@ -62,8 +62,14 @@ func (pl *planner) recreateSteps(target *image.InspectResponse) {
 	if pl.d.pull {
 		pl.step(pulling, "pull", w.reference(), checks.Msg("ask the registry for the newest image of the tag"), "docker", "pull", w.reference())
 	}
-	if pl.d.pull && movable(w.reference()) {
-		pl.step(tagging, "tag", w.reference(), checks.Msg("from here on the tag names what was pulled; it goes back when anything fails"))
+	if movable(w.reference()) {
+		why := checks.Msg("from here on the tag names what was pulled; it goes back when anything fails")
+		switch {
+		case pl.d.pull: // which moves it, by hand
+			pl.step(tagging, "tag", w.reference(), why)
+		case w.fetched != nil && pl.d.update && (w.tag == nil || w.tag.ID != w.fetched.ID):
+			pl.step(tagging, "tag", w.reference(), why, "docker", "tag", w.fetched.ID, w.reference())
+		}
 	}
 	if network := pl.newNetwork(); network != "" {
 		pl.step(networking, "network", network, checks.Msg("make the network that the container moves to"), "docker", "network", "create", network)

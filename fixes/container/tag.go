@@ -57,11 +57,12 @@ func (m *Mechanic) untag(ctx context.Context, t *movedTag) error {
 	return nil
 }
 
-// moving returns what an update to image does to the tag.
-func (w *world) moving(image *image.InspectResponse) *movedTag {
-	t := &movedTag{Ref: w.reference(), To: image.ID}
-	if w.tag != nil {
-		t.From = w.tag.ID
+// moving returns what naming image by ref does to the tag.
+func (m *Mechanic) moving(ctx context.Context, ref string, image *image.InspectResponse) (*movedTag, error) {
+	t := &movedTag{Ref: ref, To: image.ID}
+	now, err := m.image(ctx, ref)
+	if now != nil {
+		t.From = now.ID
 	}
-	return t
+	return t, err
 }

@@ -32,6 +32,7 @@ type world struct {
 	mac       string             // configured hardware address, as the engine says it
 	size      int64              // bytes of the writable layer
 	tag       *image.InspectResponse
+	fetched   *image.InspectResponse // for an update
 	used      usage
 	others    []api.InspectResponse
 	networks  []network.Summary

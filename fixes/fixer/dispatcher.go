@@ -173,6 +173,26 @@ func (d *Dispatcher) refresh(ctx context.Context, subject checks.Subject, reques
 	return now, request, nil
 }
 
+// Fetch implements [Fixer].
+func (d *Dispatcher) Fetch(ctx context.Context, plan *fixes.Plan, progress func(fixes.Progress)) (string, error) {
+	if !plan.Blocked.IsZero() {
+		return "", errdefs.ErrFailedPrecondition.WithMessage(plan.Blocked.String())
+	}
+	m, engine, release, err := d.begin(ctx, plan.Subject)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	if engine != plan.Engine {
+		return "", fmt.Errorf("connected to another Docker Engine: %w", fixes.ErrChanged)
+	}
+	f, ok := m.(Fetcher)
+	if !ok || plan.Fetch == "" {
+		return "", errdefs.ErrInvalidArgument.WithMessage("nothing has to be fetched for this plan")
+	}
+	return f.Fetch(ctx, plan, quiet(progress))
+}
+
 // Apply implements [Fixer].
 func (d *Dispatcher) Apply(ctx context.Context, plan *fixes.Plan, progress func(fixes.Progress)) (*fixes.Receipt, error) {
 	if !plan.Blocked.IsZero() {

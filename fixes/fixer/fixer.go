@@ -14,6 +14,11 @@ type Fixer interface {
 	// Plan returns what would be done, proved on a copy. It reads only.
 	Plan(ctx context.Context, subject checks.Subject, request fixes.Request) (*fixes.Plan, error)
 
+	// Fetch gets the image that plan.Fetch names and returns its id, for a request
+	// to go on with. The engine has one image more then, and nothing runs it or
+	// has its name.
+	Fetch(ctx context.Context, plan *fixes.Plan, progress func(fixes.Progress)) (image string, err error)
+
 	// Apply carries plan out. Progress is called from one goroutine. After an
 	// error everything was put back, unless the error says otherwise.
 	Apply(ctx context.Context, plan *fixes.Plan, progress func(fixes.Progress)) (*fixes.Receipt, error)

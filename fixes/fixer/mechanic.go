@@ -43,6 +43,11 @@ type Adopter interface {
 	Orphans(ctx context.Context, known func(id string) bool) ([]ledger.Entry, error)
 }
 
+// A Fetcher is a mechanic some of whose plans need an image first.
+type Fetcher interface {
+	Fetch(ctx context.Context, plan *fixes.Plan, progress func(fixes.Progress)) (image string, err error)
+}
+
 // A Reader reads subjects as they are now, with all that was observed of them.
 type Reader interface {
 	Read(ctx context.Context, ref checks.Ref) (checks.Subject, error)

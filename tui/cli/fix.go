@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -154,6 +156,17 @@ func (a *app) fixOne(cmd *cobra.Command, s *session, item inventory.Item, reques
 	if err := unusedValues(plan, request.Values); err != nil {
 		return err
 	}
+	if plan.Fetch != "" && plan.Blocked.IsZero() && !a.readOnly {
+		fetched, err := a.fetch(ctx, s, plan, o)
+		if err != nil {
+			return err
+		}
+		if request.Fetched = fetched; fetched != "" {
+			if plan, err = s.fixer.Plan(ctx, item.Subject, request); err != nil {
+				return err
+			}
+		}
+	}
 	if err := a.writePlan(a.out, plan); err != nil {
 		return err
 	}
@@ -188,6 +201,25 @@ func (a *app) fixOne(cmd *cobra.Command, s *session, item inventory.Item, reques
 		return err
 	}
 	return s.fixer.Deploy(ctx, plan, a.progress(a.out))
+}
+
+// fetch gets the image that a plan needs before it can be said what that
+// changes, and returns its id; "" when only a look was asked for and nobody is
+// there to agree.
+func (a *app) fetch(ctx context.Context, s *session, plan *fixes.Plan, o fixOptions) (string, error) {
+	if o.dryRun && !a.isTerminal {
+		return "", nil
+	}
+	if !o.yes {
+		fmt.Fprintf(a.out, "%s\n", a.T("What %s changes is known once the engine has it. That leaves everything that runs, and the tag, as they are.", plan.Fetch))
+		if agreed, err := a.ask(a.T("Fetch it?")); err != nil || !agreed {
+			return "", cmp.Or(err, context.Canceled)
+		}
+	}
+	if may, err := a.mayChange(s, checks.Image, o.yes); err != nil || !may {
+		return "", cmp.Or(err, context.Canceled)
+	}
+	return s.fixer.Fetch(ctx, plan, a.progress(a.out))
 }
 
 // unusedValues refuses a --set that no choice of the plan knows, since a typing

@@ -40,6 +40,12 @@ func (a *app) writePlan(w io.Writer, p *fixes.Plan) error {
 			fmt.Fprintf(&b, "%s\n  %s\n", bold.Render(title), strings.Join(lines, "\n  "))
 		}
 	}
+	if p.Fetch != "" {
+		section(a.T("To be fetched first"), []string{a.T("%s: what it changes is shown before anything is replaced", terminal.Line(p.Fetch))})
+	}
+	if p.Card != nil {
+		section(a.T("What the new image changes"), a.card(p.Card))
+	}
 	section(a.T("Cures"), a.messages(p.Cures))
 	section(a.T("Leaves"), a.messages(p.Leaves))
 	var notes []string

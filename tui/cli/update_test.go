@@ -116,15 +116,23 @@ func (s *shop) named(id string) string {
 	return id
 }
 
-// run starts a container of an image and waits until it is healthy.
-func (s *shop) run(name, ref string) {
+// create makes a container of an image.
+func (s *shop) create(name, ref string) (id string) {
 	s.Helper()
 	made, err := s.cli.ContainerCreate(s.Context(), client.ContainerCreateOptions{Name: s.prefix + name, Config: &container.Config{Image: ref}, HostConfig: &container.HostConfig{NetworkMode: "none"}})
-	if err == nil {
-		_, err = s.cli.ContainerStart(s.Context(), made.ID, client.ContainerStartOptions{})
+	if err != nil {
+		s.Fatal(err)
 	}
+	return made.ID
+}
+
+// run starts a container of an image and waits until it obeys.
+func (s *shop) run(name, ref string) {
+	s.Helper()
+	id := s.create(name, ref)
+	_, err := s.cli.ContainerStart(s.Context(), id, client.ContainerStartOptions{})
 	if err == nil {
-		err = dockertest.Ready(s.Context(), s.cli, made.ID)
+		err = dockertest.Ready(s.Context(), s.cli, id)
 	}
 	if err != nil {
 		s.Fatal(err)
@@ -168,7 +176,7 @@ func TestUpdateFromARegistry(t *testing.T) {
 	if _, err := s.cli.ImageTag(t.Context(), client.ImageTagOptions{Source: s.ids["old"], Target: elsewhere}); err != nil {
 		t.Fatal(err)
 	}
-	s.run("other", elsewhere)
+	s.create("other", elsewhere)
 
 	dir := home(t)
 	docker := func(config string) {
@@ -209,7 +217,10 @@ func TestUpdateFromARegistry(t *testing.T) {
 	if now := s.inspect("app"); now.ID != before.ID || now.State.StartedAt != before.State.StartedAt {
 		t.Fatal("it was touched")
 	}
-	if code, out := update("app"); code != 0 || !strings.Contains(out, "1 of 1 layers") || !strings.Contains(out, "its health check succeeds") {
+	if code, out, errs := plimsoll(t, "fix", "--host", s.cli.DaemonHost(), "--update", "--pull", "--dry-run", "container:"+s.prefix+"app", "--check", "container-too-old"); code != 0 || !strings.Contains(out, "To be fetched first") || s.tagged() != "old" {
+		t.Errorf("dry run: exit %d, %s%s", code, out, errs)
+	}
+	if code, out := update("app"); code != 0 || !strings.Contains(out, "What the new image changes") || !strings.Contains(out, "1 of 1 layers") || !strings.Contains(out, "its health check succeeds") {
 		t.Errorf("exit %d, %s", code, out)
 	}
 	good := s.inspect("app")
