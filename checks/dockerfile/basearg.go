@@ -103,8 +103,10 @@ func (f *File) declareFromFix(s *Stage, name string) []checks.Fix {
 			}
 		}
 	}
-	if !validImage(s.Image) || s.Image == "" {
-		return nil
+	for _, other := range f.Stages { // that would see the variable, too
+		if (other == s || slices.Contains(f.undeclaredIn(other), name)) && (other.Image == "" || !validImage(other.Image)) {
+			return nil
+		}
 	}
 	return []checks.Fix{{
 		ID: "declare", Title: checks.Msg("declare %s before the first FROM", name), Safe: true,

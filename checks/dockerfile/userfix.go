@@ -181,10 +181,13 @@ func createdBy(c *command) string {
 			name = w
 		}
 	}
-	if _, err := strconv.Atoi(uid); err == nil && uid != "0" {
-		return uid
+	switch n, err := strconv.Atoi(uid); {
+	case err != nil:
+		return name
+	case n == 0:
+		return "" // root by another name
 	}
-	return name
+	return uid
 }
 
 func validUser(name string) error {
