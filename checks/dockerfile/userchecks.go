@@ -118,17 +118,31 @@ func (f *File) accounts(s *Stage) []account {
 
 // accountOf returns the user that c, a useradd or an adduser, creates.
 func accountOf(c *command) (account, bool) {
+	a, operands, literal := readAccount(c)
+	if !literal || len(operands) != 1 {
+		return a, false // two are a user and a group to join
+	}
+	a.name = operands[0]
+	if _, err := strconv.Atoi(a.uid); err != nil {
+		a.uid = ""
+	}
+	return a, true
+}
+
+// readAccount reads the arguments of a useradd or an adduser. literal says that
+// no word needs the shell to be known; those that do are left out.
+func readAccount(c *command) (a account, operands []string, literal bool) {
 	valued := "uhgsGk" // options of busybox's adduser that take a value
 	if c.program() == "useradd" {
 		valued = "bcdefgGkKpRPsuZ"
 	}
-	a := account{command: c, start: c.words[c.at].start, end: c.words[len(c.words)-1].end}
-	var operands []string
+	a, literal = account{command: c, start: c.words[c.at].start, end: c.words[len(c.words)-1].end}, true
 	args := c.args()
 	for i := 0; i < len(args); i++ {
 		w := args[i].text
 		if !args[i].literal {
-			return a, false
+			literal = false
+			continue
 		}
 		if strings.HasPrefix(w, "--") {
 			option, value, has := strings.Cut(w, "=")
@@ -154,14 +168,7 @@ func accountOf(c *command) (account, bool) {
 		}
 		operands = append(operands, w)
 	}
-	if len(operands) != 1 {
-		return a, false // two are a user and a group to join
-	}
-	a.name = operands[0]
-	if _, err := strconv.Atoi(a.uid); err != nil {
-		a.uid = ""
-	}
-	return a, true
+	return a, operands, literal
 }
 
 var userNotNumeric = check(checks.Check{

@@ -139,55 +139,18 @@ func (f *File) createdUser(s *Stage) string {
 	return ""
 }
 
+// createdBy returns the user that c creates, as far as it can be told.
 func createdBy(c *command) string {
-	valued := "uhgsGk" // options of busybox's adduser that take a value
-	if c.program() == "useradd" {
-		valued = "bcdefgGkKpRPsuZ"
-	}
-	var uid, name string
-	args := c.args()
-	for i := 0; i < len(args); i++ {
-		w := args[i].text
-		if !args[i].literal {
-			continue
-		}
-		if strings.HasPrefix(w, "--") {
-			option, value, has := strings.Cut(w, "=")
-			switch option {
-			case "--uid":
-				if !has && i+1 < len(args) {
-					i++
-					value = args[i].text
-				}
-				uid = value
-			case "--shell", "--home", "--home-dir", "--gid", "--ingroup", "--groups", "--comment", "--gecos", "--base-dir", "--password", "--firstuid", "--lastuid", "--skel":
-				if !has {
-					i++
-				}
-			}
-			continue
-		}
-		if strings.HasPrefix(w, "-") && len(w) > 1 {
-			last := w[len(w)-1]
-			if strings.IndexByte(valued, last) >= 0 && i+1 < len(args) {
-				i++
-				if last == 'u' {
-					uid = args[i].text
-				}
-			}
-			continue
-		}
-		if name == "" {
-			name = w
-		}
-	}
-	switch n, err := strconv.Atoi(uid); {
-	case err != nil:
-		return name
-	case n == 0:
+	a, operands, _ := readAccount(c)
+	switch n, err := strconv.Atoi(a.uid); {
+	case err == nil && n == 0:
 		return "" // root by another name
+	case err == nil:
+		return a.uid
+	case len(operands) > 0:
+		return operands[0]
 	}
-	return uid
+	return ""
 }
 
 func validUser(name string) error {
