@@ -348,7 +348,7 @@ services:
 	}
 	// What runs from the file tells how it really is.
 	m.Put(run("src-web-1", publish("80"), func(c *container.Container) {
-		c.Settings.Config.Labels = map[string]string{composeFiles: "/src/compose.yaml,/src/override.yaml"}
+		c.Settings.Config.Labels = map[string]string{container.ComposeFilesLabel: "/src/compose.yaml,/src/override.yaml"}
 	}), &checks.Report{})
 	if got := lines(m); len(got) != 0 {
 		t.Errorf("beside running containers the file tells %q", got)

@@ -193,7 +193,7 @@ func nodeOf(c *container.Container, spot Spot, scope, prefix string) *node {
 	}
 	n := &node{spot: spot, scope: scope, store: storeOf(c), listens: len(c.Listens()) > 0}
 	if spot.Service == "" {
-		n.files = c.Settings.Config.Labels[composeFiles]
+		n.files = container.ComposeFiles(c.Settings.Config.Labels)
 	}
 	add := func(f fact) {
 		if f.key != "" || prefix != "" {
@@ -267,9 +267,6 @@ func nodeOf(c *container.Container, spot Spot, scope, prefix string) *node {
 	n.remapped = !host.UsernsMode.IsHost() && !host.Privileged
 	return n
 }
-
-// composeFiles is the label by which compose names the files of a container.
-const composeFiles = "com.docker.compose.project.config_files"
 
 // bridge is the network that the engine makes by itself.
 const bridge = "bridge"

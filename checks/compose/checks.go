@@ -27,7 +27,7 @@ func perService(rule *checks.Check) *checks.Check {
 	c.Run = func(subject checks.Subject, report func(checks.Finding)) {
 		file := subject.(*File)
 		for _, service := range file.Services {
-			rule.Run(service, func(f checks.Finding) {
+			rule.Run(file.observed(service), func(f checks.Finding) {
 				f.Fixes = file.fixes(service, f.Fixes)
 				if rule.ID == secretInEnvID {
 					f.Fixes = append(f.Fixes, file.secretFixes(service, f)...)

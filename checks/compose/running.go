@@ -15,6 +15,7 @@ import (
 const (
 	labelService = "com.docker.compose.service"
 	labelFiles   = "com.docker.compose.project.config_files"
+	labelDir     = "com.docker.compose.project.working_dir"
 	labelProject = "com.docker.compose.project"
 	labelOneOff  = "com.docker.compose.oneoff"
 )
@@ -23,7 +24,7 @@ const (
 // of no other file besides, which might change the service.
 func Runs(c *container.Container, path string) bool {
 	config := c.Settings.Config
-	return config != nil && config.Labels[labelFiles] == path && config.Labels[labelService] != "" && !c.Kept()
+	return config != nil && container.ComposeFiles(config.Labels) == path && config.Labels[labelService] != "" && !c.Kept()
 }
 
 // eachDifference calls f for every container of a service and what it has in
@@ -38,6 +39,37 @@ func (f *File) eachDifference(report func(*container.Container, *container.Conta
 			report(service, running, all)
 		}
 	}
+}
+
+// observed returns service with what its container tells of the engine.
+func (f *File) observed(service *container.Container) *container.Container {
+	for _, running := range f.Running {
+		if running.Settings.Config.Labels[labelService] == service.Compose.Service && running.Settings.Host != nil {
+			seen := *service
+			seen.EngineLog = &running.Settings.Host.LogConfig
+			return &seen
+		}
+	}
+	return service
+}
+
+// Drifting returns the services whose containers are not as the file says, but
+// for those that were hardened, which would be lost.
+func (f *File) Drifting() []string {
+	drift, keep := map[string]bool{}, map[string]bool{}
+	f.eachDifference(func(service, _ *container.Container, all []container.Difference) {
+		for _, d := range all {
+			drift[service.Compose.Service] = true
+			keep[service.Compose.Service] = keep[service.Compose.Service] || d.Hardened
+		}
+	})
+	var names []string
+	for _, s := range f.Services {
+		if name := s.Compose.Service; drift[name] && !keep[name] {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // variable reports whether the value below one of keys depends on a variable,
@@ -127,9 +159,13 @@ func MadeFrom(c *container.Container) (path, service string, ok bool) {
 	if config == nil || c.Kept() || strings.EqualFold(config.Labels[labelOneOff], "true") {
 		return "", "", false
 	}
-	path, service = config.Labels[labelFiles], config.Labels[labelService]
-	if i := c.Image; i != nil && i.Config != nil && (i.Config.Labels[labelFiles] == path || i.Config.Labels[labelService] == service) {
-		return "", "", false
+	path, service = container.ComposeFiles(config.Labels), config.Labels[labelService]
+	if i := c.Image; i != nil && i.Config != nil {
+		for _, label := range []string{labelFiles, labelService, labelDir} {
+			if said := i.Config.Labels[label]; said != "" && said == config.Labels[label] {
+				return "", "", false
+			}
+		}
 	}
 	return path, service, service != "" && filepath.IsAbs(path) && filepath.Clean(path) == path && !strings.Contains(path, ",")
 }

@@ -62,6 +62,10 @@ type Container struct {
 	// Around is what stands beside the container, nil when not known.
 	Around *Around
 
+	// EngineLog is how the engine keeps the log of a service that does not say,
+	// as its container shows; nil when nothing runs. It is nil for containers.
+	EngineLog *container.LogConfig
+
 	// Compose tells where the service is declared; nil for running containers.
 	Compose *Position
 

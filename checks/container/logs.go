@@ -18,11 +18,15 @@ var logUnbounded = hostRule(checks.Check{
 	Chapter:  checks.ResourceLimits,
 	Refs:     []string{"CIS 2.13 (v1.6.0)", "CWE-770"},
 }, func(c *Container, host *container.HostConfig, report func(checks.Finding)) {
-	if !unboundedLog(host.LogConfig) {
+	log := host.LogConfig
+	if log.Type == "" && c.EngineLog != nil {
+		log = *c.EngineLog
+	}
+	if !unboundedLog(log) {
 		return
 	}
-	size := host.LogConfig.Config["max-size"]
-	f := c.found(setting{"HostConfig.LogConfig", []string{"logging.options.max-size", "logging"}}, host.LogConfig.Type+", max-size "+cmp.Or(size, "not set"),
+	size := log.Config["max-size"]
+	f := c.found(setting{"HostConfig.LogConfig", []string{"logging.options.max-size", "logging"}}, log.Type+", max-size "+cmp.Or(size, "not set"),
 		checks.Msg("what %s prints can fill the disk of the machine", c.Settings.Name))
 	f.Fixes = []checks.Fix{limitLogs()}
 	report(f)

@@ -219,7 +219,6 @@ func (r Recipe) atMost(seen map[string]bool) Match {
 const (
 	composeProject = "com.docker.compose.project"
 	composeService = "com.docker.compose.service"
-	composeFiles   = "com.docker.compose.project.config_files"
 )
 
 // declares reports whether a compose file builds image i from the Dockerfile at
@@ -259,7 +258,7 @@ func (s declared) runs(c *container.Container) bool {
 	if labels[composeService] != s.Compose.Service || labels[composeProject] == "" {
 		return false
 	}
-	return slices.ContainsFunc(strings.Split(labels[composeFiles], ","), func(file string) bool {
+	return slices.ContainsFunc(strings.Split(container.ComposeFiles(labels), ","), func(file string) bool {
 		return filepath.Clean(file) == s.Compose.File
 	})
 }

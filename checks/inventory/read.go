@@ -239,12 +239,15 @@ func (r reader) compose(ctx context.Context, ref checks.Ref) (checks.Subject, er
 
 // started returns the containers of the compose file at path.
 func (r reader) started(ctx context.Context, path string) ([]*container.Container, error) {
-	list, err := r.client.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", composeFiles+"="+path)})
+	list, err := r.client.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", container.ComposeFilesLabel)})
 	if err != nil {
 		return nil, err
 	}
 	var all []*container.Container
 	for _, summary := range list.Items {
+		if container.ComposeFiles(summary.Labels) != path {
+			continue
+		}
 		subject, err := r.container(ctx, summary.ID)
 		if errdefs.IsNotFound(err) {
 			continue // it has gone since

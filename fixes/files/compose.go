@@ -3,6 +3,8 @@ package files
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"plimsoll/checks"
 	"plimsoll/checks/compose"
@@ -48,7 +50,13 @@ func (d composeDocument) deploy(next document, name string) []string {
 	if len(services) == 0 {
 		return nil
 	}
-	argv := []string{"docker", "compose", "--project-directory", filepath.Dir(d.Path)}
+	// What earlier changes of the file have not reached yet comes along.
+	for _, name := range d.Drifting() {
+		if !slices.Contains(services, name) {
+			services = append(services, name)
+		}
+	}
+	argv := append(composeProgram(), "--project-directory", filepath.Dir(d.Path))
 	if project := d.Project(); project != "" {
 		argv = append(argv, "--project-name", project)
 	}
@@ -57,5 +65,5 @@ func (d composeDocument) deploy(next document, name string) []string {
 }
 
 func (d composeDocument) command(dir, name string, _ []string) string {
-	return terminal.Line(fmt.Sprintf("docker compose -f %s config --quiet", shellQuote(filepath.Join(dir, name))))
+	return terminal.Line(fmt.Sprintf("%s -f %s config --quiet", strings.Join(composeProgram(), " "), shellQuote(filepath.Join(dir, name))))
 }

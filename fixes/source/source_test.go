@@ -113,15 +113,28 @@ func (b *bench) plan(t *testing.T, id string) *fixes.Plan {
 	return plan
 }
 
+// docker puts a docker command with the plugin compose into the path, and
+// returns where.
+func docker(t *testing.T, script string) (bin string) {
+	t.Helper()
+	bin = t.TempDir()
+	plugins := filepath.Join(bin, "config", "cli-plugins")
+	must(t, os.MkdirAll(plugins, 0o755))
+	must(t, os.WriteFile(filepath.Join(plugins, "docker-compose"), nil, 0o755))
+	must(t, os.WriteFile(filepath.Join(bin, "docker"), []byte("#!/bin/sh\n"+script), 0o755))
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	t.Setenv("DOCKER_CONFIG", filepath.Join(bin, "config"))
+	return bin
+}
+
 // What has to be recreated is changed in its file, and brought to what runs
 // when asked; what can be changed live is, and written back when asked.
 //
 //scenario:59
 func TestChangeWhereItIsMade(t *testing.T) {
 	b := newBench(t, nil, shop)
-	bin := t.TempDir()
+	bin := docker(t, "")
 	must(t, os.WriteFile(filepath.Join(bin, "docker"), []byte("#!/bin/sh\necho \"$DOCKER_HOST $*\" > "+bin+"/said\necho ' Container shop-web-1  Started'\n"), 0o755))
-	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 
 	plan := b.plan(t, "container-rootfs-writable")
 	if plan.Mechanism != fixes.Patch || plan.Subject.ID != b.path || !plan.Blocked.IsZero() {
@@ -164,9 +177,7 @@ func TestChangeWhereItIsMade(t *testing.T) {
 
 func TestDeployFails(t *testing.T) {
 	b := newBench(t, nil, shop)
-	bin := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(bin, "docker"), []byte("#!/bin/sh\necho 'no such \033[31mplugin' >&2\nexit 3\n"), 0o755))
-	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	docker(t, "echo 'no such \033[31mplugin' >&2\nexit 3\n")
 	plan := b.plan(t, "container-rootfs-writable")
 	err := b.Deploy(t.Context(), plan, nil)
 	if !errors.Is(err, fixes.ErrDeploy) || !strings.Contains(err.Error(), "plugin") || strings.Contains(err.Error(), "\033") {
