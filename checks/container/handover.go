@@ -164,6 +164,9 @@ func (h Handover) Fix(name string) checks.Fix {
 			Valid:   validSecretName,
 		}},
 	}
+	if !h.Readable {
+		fix.Caution = checks.Msg("the file is for root alone: where the program gets another user later, or loses DAC_OVERRIDE, it has to be readable (chmod 644; its directory stays closed)")
+	}
 	if !h.known {
 		fix.Caution = checks.Msg("the program itself has to read the file that the variable names: if it does not, it is without %s", h.Variable)
 		fix.Choices = append(fix.Choices, checks.Choice{
