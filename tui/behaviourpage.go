@@ -190,7 +190,7 @@ func (d *behaviourPage) drawSources(p *printer) {
 		case s.Present:
 			p.hanging(t.dim, t.good, "✓ ", name)
 		case s.Name == "Falco":
-			p.hanging(t.dim, t.dim, "· ", p.T("Falco: not set up here; runtime.falco in the configuration says where its alerts are"))
+			p.hanging(t.dim, t.dim, "· ", p.T("Falco: no container runs it; runtime.falco in the configuration says where else its alerts are"))
 		}
 	}
 	if len(d.sources) > 0 {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	api "github.com/moby/moby/api/types/container"
@@ -40,8 +41,9 @@ type normalConfig struct {
 
 // A falcoConfig says where the alerts of Falco are read.
 type falcoConfig struct {
-	File   string `yaml:"file"`   // of JSON lines, as file_output writes it
-	Listen string `yaml:"listen"` // address of this machine that http_output sends to
+	File      string `yaml:"file"`      // of JSON lines, as file_output writes it
+	Listen    string `yaml:"listen"`    // address of this machine that http_output sends to
+	Container string `yaml:"container"` // whose standard output it is; "": one made from an image of Falco, off: none
 }
 
 // A duration is written as 30m or 2h.
@@ -103,6 +105,17 @@ func (c *runtimeConfig) declared(f *runtime.Facts) *runtime.Normal {
 type overseer struct {
 	watcher *watch.Watcher
 	run     func(context.Context) // until its context ends; then nothing of it is left
+	sensor  atomic.Value          // name of the container that Falco runs in, "" for none
+}
+
+// falcoIn returns the name of the container whose alerts of Falco are read, ""
+// when none is.
+func (o *overseer) falcoIn() string {
+	if o == nil {
+		return ""
+	}
+	name, _ := o.sensor.Load().(string)
+	return name
 }
 
 // overseeing is what an overseer is asked to do.
@@ -176,6 +189,15 @@ func (a *app) oversee(s *session, target *engine.Target, o overseeing) (*oversee
 		feeds = append(feeds, func(ctx context.Context) {
 			err := falco.Follow(ctx, f.File, func(line []byte) { take(ctx, line) }, trouble("Falco"))
 			trouble("Falco")(err)
+		})
+	}
+	if f := a.config.Runtime.Falco; !a.demo && f.Container != "off" {
+		follow := falco.Logs{
+			Engine: c, Container: f.Container, Trouble: trouble("Falco"), Found: func(name string) { out.sensor.Store(name) },
+		}
+		feeds = append(feeds, func(ctx context.Context) {
+			follow.Take = func(line []byte) { take(ctx, line) }
+			follow.Follow(ctx)
 		})
 	}
 	if f := a.config.Runtime.Falco; !a.demo && f.Listen != "" {
@@ -342,15 +364,19 @@ func (l *lookout) Sources() []tui.Source {
 	wrong := maps.Clone(l.wrong)
 	l.sayings.Unlock()
 	l.mu.Lock()
-	ctx := l.ctx
+	ctx, now := l.ctx, l.now
 	l.mu.Unlock()
-	return l.a.sources(ctx, wrong)
+	return l.a.sources(ctx, wrong, now.falcoIn())
 }
 
-// sources says what tells what containers do.
-func (a *app) sources(ctx context.Context, wrong map[string]error) []tui.Source {
+// sources says what tells what containers do, among it Falco in the container
+// called sensor.
+func (a *app) sources(ctx context.Context, wrong map[string]error, sensor string) []tui.Source {
 	f := a.config.Runtime.Falco
-	feeds := strings.Trim(f.File+", "+f.Listen, ", ")
+	if sensor != "" {
+		sensor = "docker logs " + sensor
+	}
+	feeds := strings.Join(slices.DeleteFunc([]string{f.File, f.Listen, sensor}, func(s string) bool { return s == "" }), ", ")
 	version := ""
 	if !a.demo {
 		version = sysdigVersion(ctx)

@@ -36,7 +36,7 @@ func (a *app) watchCommand() *cobra.Command {
 privileged and root sessions, new programs, unexpected processes and listeners, crash loops, miners. What is normal is learned in
 the first hour, or declared in the configuration. Without CONTAINER (a name or a pattern such as "shop-*") all are watched.
 
-Alerts of Falco are printed as well where the configuration says where they are.
+Alerts of Falco are printed as well: of a container that runs it, and where the configuration says that they are.
 
 Exit status: 0 no alerts at or above --fail-on, 1 some, 2 error.`),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -134,7 +134,7 @@ func (a *app) noEngine() error { _, err := a.resolve(); return err }
 
 // announce says what is watched through.
 func (a *app) announce(ctx context.Context) {
-	for _, source := range a.sources(ctx, nil) {
+	for _, source := range a.sources(ctx, nil, "") {
 		switch {
 		case source.Present && source.Name == "sysdig":
 			fmt.Fprintln(a.err, a.T("sysdig %s is installed; to see every system call of a container: %s", source.Detail, "sudo sysdig -pc container.name=NAME"))

@@ -197,3 +197,26 @@ func TestProjectReadsNothing(t *testing.T) {
 		t.Errorf("a project names a file of Falco: %v", err)
 	}
 }
+
+// TestWatchFalcoContainer reads what a container prints that runs Falco.
+func TestWatchFalcoContainer(t *testing.T) {
+	s, out, _, end := watching(t, "runtime: {falco: {container: sensor}}\n")
+	s.AddImage(dockertest.Image{Tags: []string{"own/sensor:1"}})
+	if _, err := s.AddContainer(dockertest.Container{Name: "sensor", Config: api.Config{Image: "own/sensor:1"}}); err != nil {
+		t.Fatal(err)
+	}
+	alert := `{"rule":"Fileless execution via memfd_create","priority":"Critical","output":"x: Critical Fileless execution (a=b)","output_fields":{"container.id":"c0ffee","container.name":"web"}}`
+	for range 200 { // until the logs are followed
+		if err := s.Print("sensor", "stdout", alert+"\n"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+		if strings.Contains(out.String(), "runtime-fileless-or-shm-exec") {
+			break
+		}
+	}
+	out.until(t, "runtime-fileless-or-shm-exec  Falco saw in web: Fileless execution")
+	if code := end(); code != exitFindings {
+		t.Errorf("exit %d", code)
+	}
+}
