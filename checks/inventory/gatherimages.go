@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 
+	"plimsoll/checks/dockerfile"
 	"plimsoll/checks/host"
 	"plimsoll/checks/image"
 	"plimsoll/checks/image/layers"
@@ -27,6 +28,9 @@ func (g *gathering) completeImages(ctx context.Context, all []host.Attached) {
 		return g.v.asksAbout(i, g.named(), len(use[i.Inspect.ID]) > 0)
 	})
 	for _, item := range g.items {
+		if f, ok := item.Subject.(*dockerfile.File); ok && len(said) > 0 {
+			g.r.fresh(ctx, f)
+		}
 		i, ok := item.Subject.(*image.Image)
 		if !ok {
 			continue

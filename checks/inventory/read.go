@@ -206,7 +206,9 @@ func (r reader) dockerfile(ctx context.Context, ref checks.Ref) (checks.Subject,
 			return nil, err
 		}
 		if i != nil {
-			f.Bases[base] = baseFacts(i)
+			b := baseFacts(i)
+			b.Served = r.remembered(base, i, b.Digest)
+			f.Bases[base] = b
 		}
 	}
 	return f, nil

@@ -325,6 +325,7 @@ func (w *world) ask(ctx context.Context) {
 				with.Upstream = said
 				item.Subject = &with
 				w.rejudge(item)
+				w.baseSaid(next.Inspect.ID)
 			}
 		})
 	})

@@ -30,9 +30,9 @@ type Served struct {
 // is one of expected nothing more is asked; else its configuration is read, so
 // that it can be told whether this platform's image is another at all.
 func (c *Client) Serves(ctx context.Context, name reference.NamedTagged, p ocispec.Platform, expected []string) (Served, error) {
-	var s Served
-	key := name.String() + " " + p.OS + "/" + p.Architecture + "/" + p.Variant
-	if c.cache.get("served", key, &s) && (s.Platform != "" || contains(expected, s.Digest)) {
+	key := servedKey(name, p)
+	s, known := c.Remembered(name, p)
+	if known && (s.Platform != "" || contains(expected, s.Digest)) {
 		return s, nil
 	}
 	d, err := c.Head(ctx, name)
@@ -47,6 +47,16 @@ func (c *Client) Serves(ctx context.Context, name reference.NamedTagged, p ocisp
 	}
 	c.cache.put("served", key, s)
 	return s, nil
+}
+
+// Remembered is what [Client.Serves] was told not long ago. Nobody is asked.
+func (c *Client) Remembered(name reference.NamedTagged, p ocispec.Platform) (s Served, known bool) {
+	known = c.cache.get("served", servedKey(name, p), &s)
+	return s, known
+}
+
+func servedKey(name reference.NamedTagged, p ocispec.Platform) string {
+	return name.String() + " " + p.OS + "/" + p.Architecture + "/" + p.Variant
 }
 
 func contains(digests []string, d digest.Digest) bool {
