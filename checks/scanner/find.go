@@ -124,11 +124,12 @@ const longestAnswer = 15 * time.Second
 // ask lets a scanner say its version.
 func ask(ctx context.Context, name Name, path string, getenv func(string) string) string {
 	k := kinds[name]
-	dir, err := os.MkdirTemp("", "plimsoll-scan-")
+	folder, err := newFolder()
 	if err != nil {
 		return ""
 	}
-	defer os.RemoveAll(dir)
+	defer folder.remove()
+	dir := folder.path
 	out, err := program.Run(ctx, program.Command{Path: path, Args: k.ask, Dir: dir, Env: k.environment(getenv, dir)},
 		program.Limits{Time: longestAnswer, Output: 1 << 20, Memory: memory})
 	if err != nil {

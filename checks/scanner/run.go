@@ -47,14 +47,14 @@ func Scan(ctx context.Context, scanners []Installed, target Target, getenv func(
 	if len(able) == 0 {
 		return out
 	}
-	dir, archive, err := unpackTo(ctx, target)
-	defer func() { _ = os.RemoveAll(dir) }() // "" is nothing
+	folder, archive, err := unpackTo(ctx, target)
+	defer folder.remove()
 	for _, i := range able {
 		s := vulnerability.Scan{Scanner: string(i.Name), Version: i.Version, Taken: time.Now()}
 		if err != nil {
 			s.Problem = archiveProblem(err)
 		} else {
-			s = i.scan(ctx, target, dir, archive, getenv)
+			s = i.scan(ctx, target, folder.path, archive, getenv)
 		}
 		out = append(out, s)
 	}
@@ -70,17 +70,17 @@ func archiveProblem(err error) *checks.Problem {
 }
 
 // unpackTo saves target into a folder of its own.
-func unpackTo(ctx context.Context, target Target) (dir, archive string, err error) {
-	dir, err = os.MkdirTemp("", "plimsoll-scan-") // 0700
+func unpackTo(ctx context.Context, target Target) (dir *folder, archive string, err error) {
+	dir, err = newFolder()
 	if err != nil {
-		return "", "", err
+		return nil, "", err
 	}
 	// The archive, and what scanners unpack of it.
-	if room, known := free(dir); known && room < 3*uint64(max(0, target.Size)) {
+	if room, known := free(dir.path); known && room < 3*uint64(max(0, target.Size)) {
 		return dir, "", &checks.Problem{What: checks.Msg("there is no room in %s for the scanners: %s are needed, %s are free", os.TempDir(),
 			units.BytesSize(3*float64(target.Size)), units.BytesSize(float64(room)))}
 	}
-	archive = filepath.Join(dir, "image.tar")
+	archive = filepath.Join(dir.path, "image.tar")
 	f, err := os.OpenFile(archive, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return dir, "", err

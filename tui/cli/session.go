@@ -91,6 +91,9 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 	if o.Signatures, err = signature.Load(a.config.Signed); err != nil {
 		return nil, err
 	}
+	if !a.readOnly {
+		scanner.Sweep() // what a scan has left whose process was killed
+	}
 	s.trust = trusting(o.Signatures, a.offline)
 	if a.offline {
 		o.Ask = registry.Off
