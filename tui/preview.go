@@ -57,7 +57,11 @@ func (d *fixDialog) draw(u *ui, width int) sheet {
 		d.printReceipt(p)
 		s.buttons = []button{{key: "enter", label: u.T("close")}, {key: "u", label: u.T("undo")}}
 		if len(d.plan.Deploy) > 0 {
-			s.buttons = append(s.buttons, button{key: "c", label: u.T("docker compose up")})
+			label := u.T("docker compose up")
+			if d.subject.Ref().Kind == checks.Host {
+				label = u.T("let the engine take it in")
+			}
+			s.buttons = append(s.buttons, button{key: "c", label: label})
 		}
 		if d.temporary() {
 			s.buttons = append(s.buttons, button{key: "w", label: u.T("write it in the compose file")})

@@ -41,7 +41,7 @@ func FuzzFix(f *testing.F) {
 				t.Fatalf("%s: bytes %d-%d, lines %d-%d", in.Keyword, in.Start, in.End, in.Line, in.EndLine)
 			}
 		}
-		if whole := refusal(file.Source); !reflect.DeepEqual(whole, file.Refusal) {
+		if whole := refusal(file.Source); !reflect.DeepEqual(unadvised(whole), unadvised(file.Refusal)) {
 			t.Fatalf("BuildKit says %v of the file, %v of its skeleton", whole, file.Refusal)
 		}
 		if context {
@@ -50,4 +50,15 @@ func FuzzFix(f *testing.F) {
 		provenFix(t, "fuzz", file, true)
 		provenFix(t, "fuzz", file, false)
 	})
+}
+
+// unadvised returns a refusal without what BuildKit takes the mistake for: of
+// two candidates that are as near it names either.
+func unadvised(r *Refusal) *Refusal {
+	if r == nil {
+		return nil
+	}
+	bare := *r
+	bare.Reason, _, _ = strings.Cut(bare.Reason, " (did you mean")
+	return &bare
 }

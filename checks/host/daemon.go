@@ -13,12 +13,17 @@ import (
 // command line of its process, which is what really runs.
 type Daemon struct {
 	File   string                     // path of daemon.json
+	Source []byte                     // its content; nil when there is no such file
 	Config map[string]json.RawMessage // what stands there; empty when there is no such file
 	Flags  map[string][]string        // options of the command line without dashes; "true" for a switch
 
 	// Unread says why File or the command line could not be read, such as
 	// "needs root"; "" when both are known. What is not set is then unknown.
 	Unread string
+
+	// Reload and Restart are commands that make the engine read File again, as
+	// it was started on this machine. A reload takes in some options only.
+	Reload, Restart []string
 }
 
 // ParseDaemonConfig reads a daemon.json.

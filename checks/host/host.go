@@ -100,9 +100,16 @@ func (h *Host) securityOptions() checks.Evidence {
 func check(c checks.Check, run func(*Host, func(checks.Finding))) *checks.Check {
 	c.Kind = checks.Host
 	c.Run = func(s checks.Subject, report func(checks.Finding)) {
-		if h := s.(*Host); !h.Podman || !ofDocker[c.ID] {
-			run(h, report)
+		h := s.(*Host)
+		if h.Podman && ofDocker[c.ID] {
+			return
 		}
+		run(h, func(f checks.Finding) {
+			if cure, ok := cures[c.ID]; ok {
+				f.Fixes = h.configure(cure(h))
+			}
+			report(f)
+		})
 	}
 	return &c
 }

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -67,6 +68,7 @@ func (s *Site) daemon(rootless bool) *host.Daemon {
 	content, err := s.limited(d.File, most)
 	switch {
 	case err == nil:
+		d.Source = append([]byte{}, content...)
 		if d.Config, err = host.ParseDaemonConfig(content); err != nil {
 			unread = append(unread, d.File+": "+err.Error())
 		}
@@ -75,7 +77,20 @@ func (s *Site) daemon(rootless bool) *host.Daemon {
 		unread = append(unread, d.File)
 	}
 	d.Unread = strings.Join(unread, ", ")
+	d.Reload, d.Restart = s.commands(rootless)
 	return d
+}
+
+// commands returns what makes the engine take in its file again.
+func (s *Site) commands(rootless bool) (reload, restart []string) {
+	_, err := fs.Stat(s.Root, "run/systemd/system")
+	switch systemd := err == nil; {
+	case systemd && rootless:
+		return []string{"systemctl", "--user", "reload", "docker"}, []string{"systemctl", "--user", "restart", "docker"}
+	case systemd:
+		return []string{"systemctl", "reload", "docker"}, []string{"systemctl", "restart", "docker"}
+	}
+	return []string{"kill", "-HUP", strconv.Itoa(s.Daemon)}, []string{"service", "docker", "restart"}
 }
 
 func (s *Site) configHome() string {

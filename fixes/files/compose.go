@@ -23,7 +23,7 @@ func asCompose(s checks.Subject) document {
 
 func (d composeDocument) subject() checks.Subject { return d.File }
 
-func (d composeDocument) text() text { return text{d.Path, d.Name, d.Source} }
+func (d composeDocument) text() text { return text{path: d.Path, name: d.Name, source: d.Source} }
 
 // A file that is not understood is never a subject.
 func (d composeDocument) refusal() error { return nil }

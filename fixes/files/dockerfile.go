@@ -25,7 +25,7 @@ func asDockerfile(s checks.Subject) document {
 
 func (d dockerfileDocument) subject() checks.Subject { return d.File }
 
-func (d dockerfileDocument) text() text { return text{d.Path, d.Name, d.Source} }
+func (d dockerfileDocument) text() text { return text{path: d.Path, name: d.Name, source: d.Source} }
 
 func (d dockerfileDocument) refusal() error {
 	if d.Refusal == nil {

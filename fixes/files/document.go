@@ -1,6 +1,8 @@
 package files
 
 import (
+	"context"
+
 	"plimsoll/checks"
 )
 
@@ -36,11 +38,18 @@ type document interface {
 	command(dir, name string, deposits []string) string
 }
 
+// A validating document knows a program that says whether it would take source.
+type validating interface {
+	// validate returns a [*refusal] when the program would not.
+	validate(ctx context.Context, source []byte) error
+}
+
 // Text is what a document has in common with any other.
 type text struct {
 	path   string // absolute
 	name   string // shown
 	source []byte
+	absent bool // there is no such file yet
 }
 
 // open returns subject as a document, nil if it is none of kind.
@@ -48,7 +57,7 @@ func open(kind checks.Kind, subject checks.Subject) document {
 	if subject.Ref().Kind != kind {
 		return nil
 	}
-	for _, as := range []func(checks.Subject) document{asDockerfile, asCompose} {
+	for _, as := range []func(checks.Subject) document{asDockerfile, asCompose, asDaemon} {
 		if d := as(subject); d != nil {
 			return d
 		}

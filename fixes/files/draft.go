@@ -170,4 +170,4 @@ func (d *draft) edits() []checks.Edit {
 }
 
 // changed reports whether the file would be written.
-func (d *draft) changed() bool { return !d.exists || string(d.bytes()) != string(d.before) }
+func (d *draft) changed() bool { return string(d.bytes()) != string(d.before) }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"unicode/utf8"
 
+	"plimsoll/checks"
 	"plimsoll/checks/terminal"
 	"plimsoll/fixes"
 	"plimsoll/fixes/ledger"
@@ -103,7 +104,8 @@ func parseInverse(entry ledger.Entry) (inverse, error) {
 	if err := json.Unmarshal(entry.Inverse, &inv); err != nil {
 		return inv, fmt.Errorf("what %s would be undone with: %w", entry.ID, err)
 	}
-	if inv.Dir != filepath.Dir(entry.Subject.ID) {
+	// A host is not called by its file.
+	if ofHost := entry.Subject.Kind == checks.Host; ofHost && !filepath.IsAbs(inv.Dir) || !ofHost && inv.Dir != filepath.Dir(entry.Subject.ID) {
 		return inv, fmt.Errorf("what %s would be undone with speaks of another directory", entry.ID)
 	}
 	for _, w := range inv.Files {

@@ -38,7 +38,8 @@ type Mechanic struct {
 	o    Options
 }
 
-// New returns a mechanic for files of kind, [checks.Dockerfile] or [checks.Compose].
+// New returns a mechanic for files of kind: [checks.Dockerfile], [checks.Compose],
+// or [checks.Host] for the configuration of a local engine.
 func New(kind checks.Kind, o Options) *Mechanic {
 	o.Checks = slices.DeleteFunc(slices.Clone(o.Checks), func(c *checks.Check) bool { return c.Kind != kind })
 	return &Mechanic{kind, o}
@@ -82,7 +83,7 @@ func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fix
 	plan := &fixes.Plan{Subject: subject.Ref(), Mechanism: fixes.Patch}
 	block := func(err error) error {
 		var r *refusal
-		if !errors.As(err, &r) {
+		if err == nil || !errors.As(err, &r) {
 			return err
 		}
 		if plan.Blocked.IsZero() {
@@ -97,7 +98,7 @@ func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fix
 		if err := block(err); err != nil {
 			return nil, err
 		}
-	case !id.Exists || string(source) != string(file.text().source):
+	case id.Exists == file.text().absent || string(source) != string(file.text().source):
 		return nil, fmt.Errorf("%s: %w", terminal.Line(file.text().name), fixes.ErrChanged)
 	}
 
@@ -123,6 +124,11 @@ func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fix
 	}
 	if err := p.aim(project, file, id, request.Beside); err != nil {
 		if err := block(err); err != nil {
+			return nil, err
+		}
+	}
+	if v, ok := file.(validating); ok && len(p.targets) > 0 {
+		if err := block(v.validate(ctx, proof.after.file.text().source)); err != nil {
 			return nil, err
 		}
 	}

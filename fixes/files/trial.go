@@ -55,7 +55,7 @@ func (k key) number() int {
 }
 
 func (m *Mechanic) newTrial(project *project, file document) (*trial, error) {
-	t := &trial{mechanic: m, project: project, file: file, drafts: map[string]*draft{"": newDraft(file.text().source, true)}}
+	t := &trial{mechanic: m, project: project, file: file, drafts: map[string]*draft{"": newDraft(file.text().source, !file.text().absent)}}
 	return t, t.judge()
 }
 

@@ -308,10 +308,11 @@ func (d *Dispatcher) mechanic(ref checks.Ref) (Mechanic, error) {
 	return m, nil
 }
 
-// isFile reports whether a subject lives in the file system, so that no engine
-// is needed to change it.
+// isFile reports whether a subject is changed in the file system, so that no
+// engine is needed: of a host it is the file that its engine reads, and may not
+// come up with.
 func isFile(ref checks.Ref) bool {
-	return ref.Kind == checks.Dockerfile || ref.Kind == checks.Compose
+	return ref.Kind == checks.Dockerfile || ref.Kind == checks.Compose || ref.Kind == checks.Host
 }
 
 func (d *Dispatcher) engine(ctx context.Context, ref checks.Ref) (string, error) {
@@ -334,7 +335,10 @@ func (d *Dispatcher) engine(ctx context.Context, ref checks.Ref) (string, error)
 // lockName names what one change may touch. Files share siblings such as
 // .dockerignore with their neighbours, so that the directory is locked.
 func lockName(ref checks.Ref, engine string) string {
-	if isFile(ref) {
+	switch {
+	case ref.Kind == checks.Host:
+		return "configuration of engine " + ref.ID
+	case isFile(ref):
 		return "directory " + filepath.Dir(ref.ID)
 	}
 	return "engine " + engine + " " + string(ref.Kind) + " " + ref.ID

@@ -71,7 +71,7 @@ A plan is shown and asked about before it is applied; --yes applies without aski
 	f.BoolVar(&o.quarantine, "quarantine", false, a.T("isolate containers instead: pause, networks off, evidence kept; undo lets them go"))
 	f.BoolVar(&o.prove, "prove-by-building", false, a.T("build a Dockerfile as it is and as it would be, run both images for a moment, and compare"))
 	f.BoolVar(&o.writeBack, "write-back", false, a.T("write in the compose file what its containers were hardened with and it has not"))
-	f.BoolVar(&o.deploy, "up", false, a.T("run docker compose up for the services of a changed compose file"))
+	f.BoolVar(&o.deploy, "up", false, a.T("put what was changed to use: docker compose up for a compose file, a reload or restart of the engine for its own"))
 	c.MarkFlagsMutuallyExclusive("dry-run", "yes")
 	for _, other := range []string{"check", "update", "pull", "beside", "prove-by-building"} {
 		c.MarkFlagsMutuallyExclusive("quarantine", other)

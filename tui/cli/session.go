@@ -169,6 +169,7 @@ func (a *app) newTools(s *session, target *engine.Target, policy *checks.Policy,
 		Mechanics: map[checks.Kind]fixer.Mechanic{
 			checks.Dockerfile: dockerfiles,
 			checks.Compose:    files.New(checks.Compose, files.Options{Checks: a.suite, Policy: policy, Secrets: secrets}),
+			checks.Host:       files.New(checks.Host, files.Options{Checks: a.suite, Policy: policy, Secrets: secrets}),
 		},
 		Reader:   s.inventory,
 		ReadOnly: a.readOnly,
