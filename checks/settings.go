@@ -2,6 +2,7 @@ package checks
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
@@ -20,6 +21,23 @@ type Settings struct {
 	// Update asks for the image that Image names now, rather than the one the
 	// container runs; Pull asks the registry first. Set by fixes only.
 	Update, Pull bool
+
+	// Secrets leave the environment for files that are mounted. Set by fixes only.
+	Secrets []FileSecret
+}
+
+// A FileSecret is a secret that a container reads from a file.
+type FileSecret struct {
+	Variable string // that held it
+	Name     string
+	Target   string // in the container
+	Value    Sensitive
+
+	// Readable says that another user than root reads the file.
+	Readable bool
+
+	// Path is the file on the machine of the engine; empty until one is chosen.
+	Path string
 }
 
 // Clone returns a deep copy, so that a change can be tried and compared.
@@ -28,6 +46,7 @@ func (s *Settings) Clone() *Settings {
 	c.Config = deepCopy(s.Config)
 	c.Host = deepCopy(s.Host)
 	c.Networks = *deepCopy(&s.Networks)
+	c.Secrets = slices.Clone(s.Secrets)
 	return &c
 }
 

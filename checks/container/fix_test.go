@@ -1,6 +1,7 @@
 package container
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"reflect"
@@ -16,7 +17,7 @@ import (
 func defaults(fix checks.Fix) checks.Values {
 	values := checks.Values{}
 	for _, choice := range fix.Choices {
-		values[choice.Key] = choice.Default
+		values[choice.Key] = cmp.Or(choice.Default, choice.Example)
 	}
 	return values
 }
@@ -26,7 +27,7 @@ func tryFix(t *testing.T, c *Container, fix checks.Fix, values checks.Values) *C
 	t.Helper()
 	for _, choice := range fix.Choices {
 		if choice.Valid != nil {
-			if err := choice.Valid(choice.Default); err != nil {
+			if err := choice.Valid(cmp.Or(choice.Default, choice.Example)); err != nil {
 				t.Errorf("%s: default %q of %s: %v", fix.ID, choice.Default, choice.Key, err)
 			}
 		}

@@ -94,6 +94,9 @@ func valueOf(env []string, variable string) (string, bool) {
 // readsEverything reports whether the program begins as a root that may read
 // what belongs to others.
 func (c *Container) readsEverything() bool {
+	if c.Engine != nil && c.Engine.UserNamespaces && c.Settings.Host != nil && !c.Settings.Host.UsernsMode.IsHost() {
+		return false // its root is nobody on the machine
+	}
 	user := c.Settings.Config.User
 	if user == "" && c.Image != nil && c.Image.Config != nil {
 		user = c.Image.Config.User
@@ -207,4 +210,26 @@ func (h Handover) Chosen(values checks.Values) (name, variable string, err error
 		return "", "", err
 	}
 	return name, variable, h.validPath(variable)
+}
+
+// handedOver returns the fix for a container.
+func handedOver(h Handover) checks.Fix {
+	fix := h.Fix(h.name)
+	fix.Change = func(s *checks.Settings, values checks.Values) error {
+		name, variable, err := h.Chosen(values)
+		if err != nil {
+			return err
+		}
+		at := slices.Index(s.Config.Env, h.Variable+"="+h.Value)
+		if at < 0 {
+			return nil
+		}
+		target := SecretsDir + name
+		s.Config.Env[at] = variable + "=" + target
+		s.Secrets = append(s.Secrets, checks.FileSecret{
+			Variable: h.Variable, Name: name, Target: target, Value: checks.Sensitive(h.Value), Readable: h.Readable,
+		})
+		return nil
+	}
+	return fix
 }

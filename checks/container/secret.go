@@ -32,6 +32,9 @@ var secretInEnv = configRule(checks.Check{
 		}
 		f := c.found(setting{"Config.Env", []string{"environment." + name, "env_file"}}, name, message)
 		f.Key, f.Severity = name, severity
+		if h, ok := c.Handover(name); ok && c.Compose == nil {
+			f.Fixes = []checks.Fix{handedOver(h)}
+		}
 		report(f)
 	}
 })

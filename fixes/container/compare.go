@@ -216,5 +216,12 @@ func (w *world) wanted(b body) *api.InspectResponse {
 		networks[e.network] = e.settings
 	}
 	c.NetworkSettings = &api.NetworkSettings{Networks: networks}
+	// What is mounted only now, which is read-only and private.
+	c.Mounts = slices.Clone(c.Mounts)
+	for _, m := range host.Mounts {
+		if m.Type == mount.TypeBind && !slices.ContainsFunc(c.Mounts, func(p api.MountPoint) bool { return p.Destination == m.Target }) {
+			c.Mounts = append(c.Mounts, api.MountPoint{Type: m.Type, Source: m.Source, Destination: m.Target, RW: !m.ReadOnly, Propagation: mount.PropagationRPrivate})
+		}
+	}
 	return &c
 }

@@ -104,6 +104,9 @@ type Options struct {
 	// Evidence is the folder for what is kept of quarantined containers.
 	Evidence string
 
+	// Secrets is the private folder for secrets that leave an environment.
+	Secrets string
+
 	// MountInfo is read for the id of the container that this program runs in;
 	// /proc/self/mountinfo.
 	MountInfo string

@@ -22,6 +22,8 @@ type journal struct {
 
 	Tag *movedTag `json:"tag,omitempty"` // once it is to be moved
 
+	Secrets []shelter `json:"secrets,omitempty"`
+
 	Policy    api.RestartPolicy `json:"policy"` // of the original
 	NewPolicy api.RestartPolicy `json:"new_policy"`
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,6 +38,7 @@ type planner struct {
 	fields   []string // that change
 	why      map[string]checks.Message
 	requests []checks.Finding
+	open     checks.Message // the first choice that only the user can make
 }
 
 // plan returns what would be done for request. It is a pure function of w.
@@ -56,6 +58,10 @@ func (w *world) plan(request fixes.Request) (*fixes.Plan, error) {
 	pl.d.update, pl.d.pull = want.Update, want.Pull && w.fetched == nil
 	target := w.target(pl.d)
 	moves := target != nil && target.ID != w.inspect().Image
+	if len(pl.fields) == 0 && !moves && !pl.d.pull && !pl.open.IsZero() {
+		pl.p.Mechanism, pl.p.Blocked = fixes.Recreate, pl.open
+		return pl.p, nil
+	}
 	if len(pl.fields) == 0 && !moves && !pl.d.pull {
 		return nil, errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("%s: nothing is left to change", clean(w.name())))
 	}
@@ -114,6 +120,13 @@ func (pl *planner) change(request fixes.Request) error {
 			return err
 		}
 		values, err := pl.choose(fix, request.Values)
+		var open *unanswered
+		if errors.As(err, &open) {
+			pl.open = checks.Msg("%s waits for an answer: --set %s=…", f.Check.ID, open.key)
+			pl.p.Notes, pl.requests = append(pl.p.Notes, pl.open), pl.requests[:len(pl.requests)-1]
+			pl.p.Title = fix.Title
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -122,6 +135,7 @@ func (pl *planner) change(request fixes.Request) error {
 			return errdefs.ErrInvalidArgument.WithMessage(err.Error())
 		}
 		pl.w.settle(want)
+		pl.w.mountSecrets(want)
 		for _, field := range before.differences(viewOf(want)) {
 			pl.why[field] = fix.Title
 		}
@@ -132,7 +146,7 @@ func (pl *planner) change(request fixes.Request) error {
 			pl.p.Title = fix.Title
 		}
 	}
-	if len(request.Findings) > 0 && len(pl.requests) == 0 {
+	if len(request.Findings) > 0 && len(pl.requests) == 0 && pl.open.IsZero() {
 		return fmt.Errorf("%s: nothing of this is left to fix: %w", clean(pl.w.name()), fixes.ErrChanged)
 	}
 	pl.d.findings = pl.requests
@@ -167,10 +181,16 @@ func pick(f checks.Finding, request fixes.Request) (checks.Fix, error) {
 // choose returns a value for every choice of fix.
 func (pl *planner) choose(fix checks.Fix, given checks.Values) (checks.Values, error) {
 	values := checks.Values{}
+	var open error
 	for _, c := range fix.Choices {
 		value, ok := given[c.Key]
 		if !ok {
 			value = c.Default
+		}
+		if value == "" && c.Example != "" {
+			open = &unanswered{c.Key}
+			pl.p.Choices = append(pl.p.Choices, fixes.Choice{Choice: c})
+			continue
 		}
 		if len(c.Options) > 0 && !slices.Contains(c.Options, value) {
 			return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("%s=%s: use one of %s", c.Key, clean(value), strings.Join(c.Options, ", ")))
@@ -185,8 +205,13 @@ func (pl *planner) choose(fix checks.Fix, given checks.Values) (checks.Values, e
 			pl.p.Choices = append(pl.p.Choices, fixes.Choice{Choice: c, Value: value})
 		}
 	}
-	return values, nil
+	return values, open
 }
+
+// unanswered means that a fix needs an answer that only the user can give.
+type unanswered struct{ key string }
+
+func (e *unanswered) Error() string { return "no answer for " + e.key }
 
 func (pl *planner) title() {
 	name := clean(pl.w.name())
@@ -328,7 +353,7 @@ func (pl *planner) block(target *image.InspectResponse) {
 		if pl.d.update {
 			fields = append(slices.Clone(fields), "Image")
 		}
-		reasons = append(reasons, w.irreplaceable(fields), pl.unavailable(target))
+		reasons = append(reasons, w.irreplaceable(fields), pl.unavailable(target), pl.unmountable())
 	}
 	pl.p.Blocked = checks.Message{}
 	for _, r := range reasons {

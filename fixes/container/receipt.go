@@ -23,6 +23,11 @@ func (t *transaction) receipt(ctx context.Context) (*fixes.Receipt, error) {
 	}
 	r := &fixes.Receipt{Proof: t.proof(now)}
 	r.Cured, r.Left = t.cured(now)
+	proof, reminders, err := t.secretsGone(now)
+	if err != nil {
+		return nil, err
+	}
+	r.Proof, r.Reminders = append(r.Proof, proof...), reminders
 	if !t.down.IsZero() {
 		r.Away, r.Stopping = t.up.Sub(t.down), t.stopped.Sub(t.down)
 		if old, err := t.m.find(ctx, t.j.Old); err == nil && old != nil && old.State.ExitCode == killed {

@@ -88,6 +88,9 @@ func (t *transaction) run(ctx context.Context) (*fixes.Receipt, error) {
 	t.image = t.d.world.target(t.d)
 	t.j.Policy, t.j.NewPolicy = old.HostConfig.RestartPolicy, t.d.want.Host.RestartPolicy
 	t.j.Baseline = t.m.baseline(old)
+	for _, s := range t.d.want.Secrets {
+		t.j.Secrets = append(t.j.Secrets, shelter{s.Path, s.Variable})
+	}
 	for i, s := range t.d.stages {
 		t.step, t.j.Stage = i, s
 		if s == tagging {
@@ -138,6 +141,8 @@ func (t *transaction) do(ctx context.Context, s stage) error {
 		return t.pull(ctx)
 	case tagging:
 		return t.m.tag(ctx, t.j.Tag.To, t.j.Tag.Ref)
+	case keeping:
+		return t.keepSecret()
 	case networking:
 		said, err := t.m.createNetwork(ctx, t.plan.Steps[t.step].Target, t.j.Tx)
 		t.warnings = append(t.warnings, said...)

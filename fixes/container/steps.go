@@ -16,7 +16,8 @@ type stage string
 // The stages of a replacement in order, and those of a live change.
 const (
 	pulling    stage = "pull"
-	tagging    stage = "tag" // the pulled image
+	keeping    stage = "keep" // a secret in a file of its own
+	tagging    stage = "tag"  // the pulled image
 	networking stage = "network"
 	creating   stage = "create"
 	connecting stage = "connect"
@@ -39,7 +40,7 @@ const (
 // touched reports whether in stage s something may have happened to the original.
 func (s stage) touched() bool {
 	switch s {
-	case pulling, tagging, networking, creating, connecting, comparing:
+	case pulling, keeping, tagging, networking, creating, connecting, comparing:
 		return false
 	}
 	return true
@@ -70,6 +71,10 @@ func (pl *planner) recreateSteps(target *image.InspectResponse) {
 		case w.fetched != nil && pl.d.update && (w.tag == nil || w.tag.ID != w.fetched.ID):
 			pl.step(tagging, "tag", w.reference(), why, "docker", "tag", w.fetched.ID, w.reference())
 		}
+	}
+	for _, s := range pl.d.want.Secrets {
+		pl.step(keeping, "keep", s.Path, checks.Msg("the secret %s is in a file of its own, for you alone, before it leaves the environment", clean(s.Name)),
+			"sh", "-c", `umask 077 && cat > "$0"`, s.Path)
 	}
 	if network := pl.newNetwork(); network != "" {
 		pl.step(networking, "network", network, checks.Msg("make the network that the container moves to"), "docker", "network", "create", network)

@@ -169,6 +169,7 @@ func (m *Mechanic) discard(ctx context.Context, j *journal, new *api.InspectResp
 		}
 	}
 	m.removeNetwork(ctx, j.Tx)
+	m.dropSecrets(ctx, j)
 	if err := m.untag(ctx, j.Tag); err != nil {
 		return broken(err, "the original of %s works, but the tag %s names another image than before", clean(j.Name), clean(j.Tag.Ref))
 	}

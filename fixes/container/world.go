@@ -41,6 +41,7 @@ type world struct {
 	host      string   // address of the engine
 	plain     bool     // the address is not protected
 	self      string   // id of the container that this program runs in
+	secrets   string   // directory for what leaves an environment
 	missing   []string // sources of bind mounts that are not there
 }
 
@@ -64,7 +65,7 @@ func (m *Mechanic) look(ctx context.Context, c *subject.Container) (*world, erro
 	now := *c
 	fresh := subject.New(result.Container, nil, "", m.o.Now())
 	now.Settings, now.Inspect, now.Now = fresh.Settings, fresh.Inspect, fresh.Now
-	w := &world{container: &now, host: m.engine.DaemonHost(), plain: m.o.Plain, self: self(m.o.MountInfo)}
+	w := &world{container: &now, host: m.engine.DaemonHost(), plain: m.o.Plain, self: self(m.o.MountInfo), secrets: m.o.Secrets}
 	if size := result.Container.SizeRw; size != nil {
 		w.size = *size
 	}
