@@ -32,6 +32,10 @@ type Plan struct {
 	Mechanism Mechanism
 	Engine    string // id of the engine it was made for; "" where none is needed
 
+	// Members are the containers that the plan changes, where its subject is an
+	// image; in the order in which it does.
+	Members []checks.Ref
+
 	// Cures and Leaves are the findings of the subject that were proved to be
 	// gone, and to be still there, after the plan was tried on a copy.
 	Cures, Leaves []checks.Finding

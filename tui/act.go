@@ -6,6 +6,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"plimsoll/checks"
+	"plimsoll/checks/image"
 	"plimsoll/checks/inventory"
 	"plimsoll/fixes"
 	"plimsoll/fixes/ledger"
@@ -83,6 +84,11 @@ func (m *Model) whyNoFixAll() checks.Message {
 		return checks.Msg("no subject is selected")
 	case s.Ref.Kind == checks.Container && s.judged() && m.world.engine.Phase == inventory.Connected:
 		return checks.Message{} // can always be moved to a newer image
+	case s.Ref.Kind == checks.Image && s.judged() && m.world.engine.Phase == inventory.Connected:
+		if i, ok := s.Subject.(*image.Image); ok && i.Use != nil && len(i.Use.Containers) == 0 {
+			return checks.Msg("no container uses this image: an image is changed where it is built")
+		}
+		return checks.Message{} // so can its containers
 	}
 	for i := range s.Report.Findings {
 		if r := (findingRow{finding: &s.Report.Findings[i], subject: s}); r.finding.Fixable() {

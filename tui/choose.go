@@ -47,6 +47,8 @@ func newChooser(c *crew, s *subject) *chooser {
 	switch s.Ref.Kind {
 	case checks.Container:
 		d.items = append(d.items, chosen{option: newerImage}, chosen{option: pullImage})
+	case checks.Image:
+		d.items = append(d.items, chosen{option: newerImage}, chosen{option: pullImage, on: true})
 	case checks.Dockerfile:
 		d.items = append(d.items, chosen{option: besideFile})
 	}
@@ -177,8 +179,12 @@ func (d *chooser) show(item, first, end int) {
 }
 
 func (d *chooser) optionText(u *ui, o option) string {
+	ofImage := d.subject.Ref.Kind == checks.Image
 	switch o {
 	case newerImage:
+		if ofImage {
+			return u.T("move all its containers to the image that their tag names now")
+		}
 		return u.T("move to the image that its tag names now")
 	case pullImage:
 		return u.T("ask the registry for a newer image of the tag first")

@@ -132,6 +132,9 @@ func (u *ui) mechanism(plan *fixes.Plan) string {
 		return text + " · " + u.T("can be undone")
 	case fixes.Recreate:
 		text = u.T("Replaces the container; the old one is kept until the new one is proved")
+		if n := len(plan.Members); n > 0 {
+			text = u.N(checks.Msg("Replaces %d container; the old one is kept"), checks.Msg("Replaces %d containers, one after the other; the old ones are kept"), n)
+		}
 	}
 	if plan.Downtime > 0 {
 		text += " · " + u.T("away for about %s", u.duration(plan.Downtime))

@@ -238,6 +238,11 @@ var screens = []struct {
 		press(m, "enter")
 	}},
 	{"card-to-fetch", fixture(), updating},
+	{"fix-image", fixture(), func(t *testing.T, m *Model) {
+		choose(t, m, "shop/web:1.4")
+		m.setFocus(subjectsPane)
+		press(m, "F")
+	}},
 	{"receipt", fixture(), func(t *testing.T, m *Model) {
 		chooseFinding(t, m, "web", "container-memory-unlimited")
 		press(m, "f", "enter")

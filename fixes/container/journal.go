@@ -20,6 +20,9 @@ type journal struct {
 	Baseline baseline `json:"baseline"`
 	Network  string   `json:"network,omitempty"` // made for the replacement
 
+	// Held says that the original was stopped before its turn.
+	Held bool `json:"held,omitempty"`
+
 	Tag *movedTag `json:"tag,omitempty"` // once it is to be moved
 
 	Secrets []shelter `json:"secrets,omitempty"`
@@ -30,6 +33,9 @@ type journal struct {
 
 // shelf returns the name under which the original is kept.
 func (j *journal) shelf() string { return j.Name + oldInfix + j.Tx }
+
+// touched reports whether something may have happened to the original.
+func (j *journal) touched() bool { return j.Held || j.Stage.touched() }
 
 // lock returns the temporary name of the replacement.
 func (j *journal) lock() string { return j.Name + newSuffix }

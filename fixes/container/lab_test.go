@@ -93,12 +93,14 @@ func newLab(t *testing.T, cli *client.Client, prefix string) *lab {
 func (l *lab) dispatcher(m fixer.Mechanic) *fixer.Dispatcher {
 	return fixer.New(fixer.Options{
 		Ledger:    l.ledger,
-		Mechanics: map[checks.Kind]fixer.Mechanic{checks.Container: m},
-		Engine: func(ctx context.Context) (string, error) {
-			info, err := l.cli.Info(ctx, client.InfoOptions{})
-			return info.Info.ID, err
-		},
+		Mechanics: map[checks.Kind]fixer.Mechanic{checks.Container: m, checks.Image: NewGroup(l.m)},
+		Engine:    l.engineID,
 	})
+}
+
+func (l *lab) engineID(ctx context.Context) (string, error) {
+	info, err := l.cli.Info(ctx, client.InfoOptions{})
+	return info.Info.ID, err
 }
 
 // load puts images into the engine; their tags get the prefix of the lab.

@@ -248,15 +248,15 @@ func (w *world) dependants() []string {
 	var out []string
 	for i := range w.others {
 		o := &w.others[i]
-		if !shelved(containerName(o)) && w.dependsOnUs(o.HostConfig) {
+		if !shelved(containerName(o)) && !w.together[o.ID] && dependsOn(o.HostConfig, w.inspect()) {
 			out = append(out, containerName(o))
 		}
 	}
 	return out
 }
 
-func (w *world) dependsOnUs(h *api.HostConfig) bool {
-	c := w.inspect()
+// dependsOn reports whether a container with the settings h needs c to run.
+func dependsOn(h *api.HostConfig, c *api.InspectResponse) bool {
 	for _, ref := range []string{h.NetworkMode.ConnectedContainer(), h.IpcMode.Container(), h.PidMode.Container()} {
 		if isContainer(c, ref) {
 			return true

@@ -276,7 +276,7 @@ func (pl *planner) describe(target *image.InspectResponse) {
 	switch {
 	case pl.d.pull:
 		pl.p.Changes = append(pl.p.Changes, fixes.Change{Field: "Image", Before: shortImage(old), After: clean(pl.w.reference()), Why: checks.Msg("move to the newest image of its tag")})
-	case target != nil && target.ID != old && pl.w.fetched != nil:
+	case target != nil && target.ID != old && pl.w.fetched != nil && (pl.w.tag == nil || pl.w.tag.ID != target.ID):
 		pl.p.Changes = append(pl.p.Changes, fixes.Change{Field: "Image", Before: shortImage(old), After: shortImage(target.ID), Why: checks.Msg("move to the newest image of its tag")})
 	case target != nil && target.ID != old:
 		pl.p.Changes = append(pl.p.Changes, fixes.Change{Field: "Image", Before: shortImage(old), After: shortImage(target.ID), Why: checks.Msg("move to the image that the tag names now")})

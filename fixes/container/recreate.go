@@ -24,9 +24,15 @@ type transaction struct {
 	record   fixer.Record
 	progress func(fixes.Progress)
 
-	plan  *fixes.Plan
-	d     *detail
-	step  int
+	plan *fixes.Plan
+	d    *detail
+	step int
+	held bool // the original was stopped before, because of another that it needs
+
+	// before is called before each stage; nil for nothing to do then.
+	before func(context.Context, stage) error
+
+	begun bool                   // something was recorded, so that there is something to go back from
 	image *image.InspectResponse // that the replacement runs
 	body  body
 
@@ -67,6 +73,24 @@ func (m *Mechanic) unchanged(ctx context.Context, id, print string) (*api.Inspec
 	return c, nil
 }
 
+// unchanged returns the original if it is still what the plan was made from,
+// but for having been stopped where that was done before.
+func (t *transaction) unchanged(ctx context.Context) (*api.InspectResponse, error) {
+	if !t.held {
+		return t.m.unchanged(ctx, t.j.Old, t.plan.Fingerprint)
+	}
+	c, err := t.m.inspect(ctx, t.j.Old)
+	if err != nil {
+		return nil, err
+	}
+	before, state := *c, *c.State
+	before.State, state.Running = &state, t.j.Baseline.Running
+	if fingerprint(&before) != t.plan.Fingerprint {
+		return nil, fmt.Errorf("%s: %w", clean(containerName(c)), fixes.ErrChanged)
+	}
+	return c, nil
+}
+
 func (m *Mechanic) inspect(ctx context.Context, id string) (*api.InspectResponse, error) {
 	result, err := m.engine.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
@@ -80,35 +104,53 @@ func (m *Mechanic) inspect(ctx context.Context, id string) (*api.InspectResponse
 }
 
 func (t *transaction) run(ctx context.Context) (*fixes.Receipt, error) {
+	receipt, err := t.forward(ctx)
+	if err != nil && t.begun {
+		return nil, t.fail(ctx, err)
+	}
+	return receipt, err
+}
+
+// forward replaces the container. After an error it is left to the caller to go
+// back.
+func (t *transaction) forward(ctx context.Context) (*fixes.Receipt, error) {
 	began := t.m.o.Now()
-	old, err := t.m.unchanged(ctx, t.j.Old, t.plan.Fingerprint)
+	old, err := t.unchanged(ctx)
 	if err != nil {
 		return nil, err
 	}
 	t.image = t.d.world.target(t.d)
 	t.j.Policy, t.j.NewPolicy = old.HostConfig.RestartPolicy, t.d.want.Host.RestartPolicy
-	t.j.Baseline = t.m.baseline(old)
+	if !t.held {
+		t.j.Baseline = t.m.baseline(old)
+	}
 	for _, s := range t.d.want.Secrets {
 		t.j.Secrets = append(t.j.Secrets, shelter{s.Path, s.Variable})
 	}
+	t.begun = true
 	for i, s := range t.d.stages {
 		t.step, t.j.Stage = i, s
 		if s == tagging {
 			if t.j.Tag, err = t.m.moving(ctx, t.d.world.reference(), t.image); err != nil {
-				return nil, t.fail(ctx, err)
+				return nil, err
 			}
 		}
 		if err = t.record(i, t.j); err == nil {
 			t.say(t.plan.Steps[i].Why, -1)
+			if t.before != nil {
+				err = t.before(ctx, s)
+			}
+		}
+		if err == nil {
 			err = t.do(ctx, s)
 		}
 		if err != nil {
-			return nil, t.fail(ctx, err)
+			return nil, t.explained(ctx, err)
 		}
 	}
 	receipt, err := t.receipt(ctx)
 	if err != nil {
-		return nil, t.fail(ctx, err)
+		return nil, err
 	}
 	receipt.Took = t.m.o.Now().Sub(began)
 	// Undo starts from here. If this cannot be written, the entry says that
@@ -121,13 +163,18 @@ func (t *transaction) run(ctx context.Context) (*fixes.Receipt, error) {
 // fail goes back after err, whatever the caller's context has become.
 func (t *transaction) fail(ctx context.Context, err error) error {
 	ctx = context.WithoutCancel(ctx)
-	if t.j.Stage.touched() {
-		if tail := t.m.lastWords(ctx, t.j.New); tail != "" {
-			err = fmt.Errorf("%w; its last output: %s", err, tail)
-		}
-	}
 	t.progress(fixes.Progress{Step: t.step, Message: checks.Msg("it failed: everything is put back"), Ratio: -1, Undoing: true})
 	return errors.Join(err, t.m.goBack(ctx, &t.j, false))
+}
+
+// explained adds to err what the replacement said last.
+func (t *transaction) explained(ctx context.Context, err error) error {
+	if t.j.touched() {
+		if tail := t.m.lastWords(context.WithoutCancel(ctx), t.j.New); tail != "" {
+			return fmt.Errorf("%w; its last output: %s", err, tail)
+		}
+	}
+	return err
 }
 
 func (t *transaction) say(m checks.Message, ratio float64) {
@@ -155,11 +202,15 @@ func (t *transaction) do(ctx context.Context, s stage) error {
 		return t.compare(ctx)
 	case stopping:
 		// The last look before the point of touching it.
-		if _, err := t.m.unchanged(ctx, t.j.Old, t.plan.Fingerprint); err != nil {
-			t.j.Stage = comparing // so that going back leaves the original alone
+		if _, err := t.unchanged(ctx); err != nil {
+			if !t.held {
+				t.j.Stage = comparing // so that going back leaves the original alone
+			}
 			return err
 		}
-		t.down = t.m.o.Now()
+		if !t.held {
+			t.down = t.m.o.Now()
+		}
 		err := t.m.stop(ctx, t.j.Old)
 		t.stopped = t.m.o.Now()
 		return err

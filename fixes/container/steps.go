@@ -60,10 +60,10 @@ func (pl *planner) recreateSteps(target *image.InspectResponse) {
 	w, name := pl.w, pl.w.name()
 	running := w.inspect().State.Running
 	temporary, kept := name+newSuffix, name+oldInfix+"ID"
-	if pl.d.pull {
+	if pl.d.pull && w.together == nil {
 		pl.step(pulling, "pull", w.reference(), checks.Msg("ask the registry for the newest image of the tag"), "docker", "pull", w.reference())
 	}
-	if movable(w.reference()) {
+	if movable(w.reference()) && w.together == nil {
 		why := checks.Msg("from here on the tag names what was pulled; it goes back when anything fails")
 		switch {
 		case pl.d.pull: // which moves it, by hand

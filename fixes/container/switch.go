@@ -73,29 +73,39 @@ func broken(err error, format string, args ...any) error {
 // careful, the replacement is removed only after the original has proved to
 // work, and is put back if it does not.
 func (m *Mechanic) goBack(ctx context.Context, j *journal, careful bool) error {
+	new, err := m.bringBack(ctx, j, careful)
+	if err != nil {
+		return err
+	}
+	return m.discard(ctx, j, new)
+}
+
+// bringBack is goBack up to where the replacement, which it returns, is only in
+// the way.
+func (m *Mechanic) bringBack(ctx context.Context, j *journal, careful bool) (new *api.InspectResponse, err error) {
 	p, err := m.pair(ctx, j)
 	if err != nil {
-		return broken(err, "the state of %s is not known; its original is %s", clean(j.Name), short(j.Old))
+		return nil, broken(err, "the state of %s is not known; its original is %s", clean(j.Name), short(j.Old))
 	}
 	if p.old == nil {
-		if !j.Stage.touched() {
-			return m.discard(ctx, j, p.new)
+		if !j.touched() {
+			return p.new, nil
 		}
-		return broken(nil, "the original %s of %s is gone, nothing was removed", short(j.Old), clean(j.Name))
+		return nil, broken(nil, "the original %s of %s is gone, nothing was removed", short(j.Old), clean(j.Name))
 	}
-	if j.Stage.touched() {
+	if j.touched() {
 		if err := m.restore(ctx, j, p); err != nil && careful && p.new != nil {
-			return m.forwardAgain(ctx, j, err)
+			return nil, m.forwardAgain(ctx, j, err)
 		} else if err != nil {
-			return broken(err, "the original of %s is kept as %s", clean(j.Name), clean(containerName(p.old)))
+			return nil, broken(err, "the original of %s is kept as %s", clean(j.Name), clean(containerName(p.old)))
 		}
 		if careful {
 			if err := m.verify(ctx, j.Old, j.Baseline, quiet); err != nil {
-				return m.forwardAgain(ctx, j, err)
+				return nil, m.forwardAgain(ctx, j, err)
 			}
 		}
 	}
-	return m.discard(ctx, j, p.new)
+	return p.new, nil
 }
 
 func quiet(checks.Message, float64) {}

@@ -36,7 +36,12 @@ func (m *Mechanic) CanUndo(ctx context.Context, entry ledger.Entry) error {
 	if err != nil {
 		return err
 	}
-	p, err := m.pair(ctx, &j)
+	return m.canBringBack(ctx, &j)
+}
+
+// canBringBack returns why the original of j cannot take its place again, or nil.
+func (m *Mechanic) canBringBack(ctx context.Context, j *journal) error {
+	p, err := m.pair(ctx, j)
 	switch {
 	case err != nil:
 		return err
@@ -139,7 +144,7 @@ func (m *Mechanic) Recover(ctx context.Context, entry ledger.Entry, finish bool,
 // only one way: the replacement was not compared with it yet.
 func (m *Mechanic) recover(ctx context.Context, j *journal, finish bool, record fixer.Record, progress func(fixes.Progress)) (ledger.State, error) {
 	var failure error
-	if finish && j.Stage.touched() {
+	if finish && j.touched() {
 		progress(fixes.Progress{Message: checks.Msg("finishing the change"), Ratio: -1})
 		failure = m.goForward(ctx, j, record, func(msg checks.Message, ratio float64) {
 			progress(fixes.Progress{Message: msg, Ratio: ratio})

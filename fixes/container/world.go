@@ -33,6 +33,7 @@ type world struct {
 	size      int64              // bytes of the writable layer
 	tag       *image.InspectResponse
 	fetched   *image.InspectResponse // for an update
+	together  map[string]bool        // ids of those that are updated with it; nil: it alone
 	used      usage
 	others    []api.InspectResponse
 	networks  []network.Summary

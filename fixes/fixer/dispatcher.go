@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -198,7 +199,7 @@ func (d *Dispatcher) Apply(ctx context.Context, plan *fixes.Plan, progress func(
 	if !plan.Blocked.IsZero() {
 		return nil, errdefs.ErrFailedPrecondition.WithMessage(plan.Blocked.String())
 	}
-	m, engine, release, err := d.begin(ctx, plan.Subject)
+	m, engine, release, err := d.begin(ctx, plan.Subject, plan.Members...)
 	if err != nil {
 		return nil, err
 	}
@@ -209,8 +210,10 @@ func (d *Dispatcher) Apply(ctx context.Context, plan *fixes.Plan, progress func(
 	if _, err := d.o.Ledger.Entry(plan.ID); !errdefs.IsNotFound(err) {
 		return nil, errors.Join(errdefs.ErrAlreadyExists.WithMessage("plan "+plan.ID+" was applied before: make a new one"), err)
 	}
-	if err := d.nothingUnfinished(plan.Subject, engine); err != nil {
-		return nil, err
+	for _, ref := range append([]checks.Ref{plan.Subject}, plan.Members...) {
+		if err := d.nothingUnfinished(ref, engine); err != nil {
+			return nil, err
+		}
 	}
 	entry := ledger.Entry{
 		ID:        plan.ID,
@@ -218,6 +221,7 @@ func (d *Dispatcher) Apply(ctx context.Context, plan *fixes.Plan, progress func(
 		Title:     plain(plan.Title.String()),
 		Mechanism: string(plan.Mechanism),
 		Subject:   plan.Subject,
+		Members:   plan.Members,
 		Engine:    engine,
 		State:     ledger.Running,
 		Commands:  []string{},
@@ -278,9 +282,9 @@ func (d *Dispatcher) end(entry *ledger.Entry, err error) error {
 
 var errReadOnly error = errdefs.ErrPermissionDenied.WithMessage("read-only: nothing is changed; the plan shows the commands to run by hand")
 
-// begin returns the mechanic for ref, the id of its engine, and the lock that
-// keeps others away from it.
-func (d *Dispatcher) begin(ctx context.Context, ref checks.Ref) (m Mechanic, engine string, release func(), err error) {
+// begin returns the mechanic for ref, the id of its engine, and the locks that
+// keep others away from it and its members.
+func (d *Dispatcher) begin(ctx context.Context, ref checks.Ref, members ...checks.Ref) (m Mechanic, engine string, release func(), err error) {
 	if d.o.ReadOnly {
 		return nil, "", nil, errReadOnly
 	}
@@ -290,12 +294,22 @@ func (d *Dispatcher) begin(ctx context.Context, ref checks.Ref) (m Mechanic, eng
 	if engine, err = d.engine(ctx, ref); err != nil {
 		return nil, "", nil, err
 	}
-	release, err = d.o.Ledger.Lock(lockName(ref, engine))
-	if errdefs.IsConflict(err) {
-		err = errdefs.ErrConflict.WithMessage(fmt.Sprintf("another plimsoll is changing %s right now", name(ref)))
+	var held []func()
+	release = func() {
+		for _, let := range held {
+			let()
+		}
 	}
-	if err != nil {
-		return nil, "", nil, err
+	for _, one := range append([]checks.Ref{ref}, members...) {
+		let, err := d.o.Ledger.Lock(lockName(one, engine))
+		if errdefs.IsConflict(err) {
+			err = errdefs.ErrConflict.WithMessage(fmt.Sprintf("another plimsoll is changing %s right now", name(one)))
+		}
+		if err != nil {
+			release()
+			return nil, "", nil, err
+		}
+		held = append(held, let)
 	}
 	return m, engine, release, nil
 }
@@ -350,7 +364,8 @@ func (d *Dispatcher) nothingUnfinished(ref checks.Ref, engine string) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.State.Unfinished() && lockName(e.Subject, e.Engine) == lockName(ref, engine) {
+		touches := func(other checks.Ref) bool { return lockName(other, e.Engine) == lockName(ref, engine) }
+		if e.State.Unfinished() && (touches(e.Subject) || slices.ContainsFunc(e.Members, touches)) {
 			return errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("the change %s of %s was interrupted: recover it first", e.ID, name(e.Subject)))
 		}
 	}

@@ -31,7 +31,7 @@ func (d *Dispatcher) CanUndo(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	m, _, release, err := d.begin(ctx, entry.Subject)
+	m, _, release, err := d.begin(ctx, entry.Subject, entry.Members...)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (d *Dispatcher) reopen(ctx context.Context, id string) (Mechanic, ledger.En
 	if err != nil {
 		return nil, entry, nil, err
 	}
-	m, _, release, err := d.begin(ctx, entry.Subject)
+	m, _, release, err := d.begin(ctx, entry.Subject, entry.Members...)
 	if err != nil {
 		return nil, entry, nil, err
 	}

@@ -46,7 +46,8 @@ type Entry struct {
 	Title     string          `json:"title"`
 	Mechanism string          `json:"mechanism"`
 	Subject   checks.Ref      `json:"subject"`
-	Engine    string          `json:"engine,omitempty"` // info.ID; never recovered onto another
+	Members   []checks.Ref    `json:"members,omitempty"` // changed with it, as one
+	Engine    string          `json:"engine,omitempty"`  // info.ID; never recovered onto another
 	State     State           `json:"state"`
 	Error     string          `json:"error,omitempty"`
 	Step      int             `json:"step"`                // index of the step that was begun last

@@ -66,7 +66,7 @@ A plan is shown and asked about before it is applied; --yes applies without aski
 	f.BoolVar(&o.dryRun, "dry-run", false, a.T("show the plan and stop"))
 	f.BoolVarP(&o.yes, "yes", "y", false, a.T("apply without asking"))
 	f.BoolVar(&o.beside, "beside", false, a.T("write NAME.hardened next to a file instead of changing it"))
-	f.BoolVar(&o.update, "update", false, a.T("move containers to the image that their tag names now"))
+	f.BoolVar(&o.update, "update", false, a.T("move containers, or all of an image, to the image that their tag names now"))
 	f.BoolVar(&o.pull, "pull", false, a.T("with --update: pull the tag first"))
 	f.BoolVar(&o.quarantine, "quarantine", false, a.T("isolate containers instead: pause, networks off, evidence kept; undo lets them go"))
 	f.BoolVar(&o.prove, "prove-by-building", false, a.T("build a Dockerfile as it is and as it would be, run both images for a moment, and compare"))
@@ -106,10 +106,13 @@ func (a *app) fix(cmd *cobra.Command, s *session, args []string, o fixOptions, v
 			continue
 		}
 		request := fixes.Request{Findings: chosen(item.Report.Findings, o.checks), Values: values, Update: o.update, Pull: o.pull, Beside: o.beside}
-		switch ofContainer := item.Ref.Kind == checks.Container; {
+		if item.Ref.Kind == checks.Image {
+			request.Findings = nil // only its containers can be moved to another one
+		}
+		switch ofContainer, ofImage := item.Ref.Kind == checks.Container, item.Ref.Kind == checks.Image; {
 		case ofContainer && o.writeBack:
 			request = fixes.Request{WriteBack: true}
-		case len(request.Findings) == 0 && (!o.update || !ofContainer):
+		case len(request.Findings) == 0 && (!o.update || !ofContainer && !ofImage):
 			for _, f := range item.Report.Findings {
 				if f.Fixable() && len(o.checks) == 0 && !slices.Contains(undecided, f.Check.ID) {
 					undecided = append(undecided, f.Check.ID)

@@ -191,7 +191,8 @@ func (a *app) newTools(s *session, target *engine.Target, policy *checks.Policy,
 		if target.Context != "" { // it may have certificates of its own
 			o.Environment = []string{"DOCKER_CONTEXT=" + target.Context, "DOCKER_HOST="}
 		}
-		o.Mechanics[checks.Container] = container.New(c, container.Options{Plain: target.Plain(), Evidence: filepath.Join(state, "evidence"), Secrets: filepath.Join(secrets, "containers"), Trust: s.trust, Auth: s.auth, Images: s.inventory.Whole})
+		mechanic := container.New(c, container.Options{Plain: target.Plain(), Evidence: filepath.Join(state, "evidence"), Secrets: filepath.Join(secrets, "containers"), Trust: s.trust, Auth: s.auth, Images: s.inventory.Whole})
+		o.Mechanics[checks.Container], o.Mechanics[checks.Image] = mechanic, container.NewGroup(mechanic)
 		o.Engine = func(ctx context.Context) (string, error) {
 			info, err := engine.Ask(ctx, c)
 			if err != nil {
