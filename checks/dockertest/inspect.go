@@ -101,6 +101,11 @@ func (s *Server) inspectContainer(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	out := inspected{InspectResponse: c.InspectResponse, Config: config{Config: c.Config, MacAddress: c.mac}, NetworkSettings: settings{NetworkSettings: c.NetworkSettings}}
+	for _, e := range s.execs {
+		if e.c == c && e.code == nil && c.running() {
+			out.ExecIDs = append(out.ExecIDs, e.id)
+		}
+	}
 	if bridge := c.NetworkSettings.Networks["bridge"]; bridge != nil && bridge.IPAddress.IsValid() {
 		out.NetworkSettings.IPAddress = bridge.IPAddress.String()
 		out.NetworkSettings.Gateway = text(bridge.Gateway)

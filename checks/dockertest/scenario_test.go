@@ -28,6 +28,7 @@ var scenarios = []scenario{
 	{"one endpoint at create", true, oneEndpoint},
 	{"images", true, images},
 	{"exit codes and restarts", false, exits},
+	{"what is started in a container", false, executions},
 	{"health", false, health},
 	{"removal", false, removal},
 	{"reading", false, reading},
