@@ -207,14 +207,22 @@ func (d *behaviourPage) drawAlert(p *printer, a *runtime.Alert, selected bool) {
 	}
 	l := newLine(p.width, base)
 	l.add(t.accent, mark)
+	look := t.severity[a.Severity]
+	if a.Past {
+		look = t.dim
+	}
 	at := a.At.In(p.now().Location())
 	format := time.TimeOnly
 	if at.Format(time.DateOnly) != p.now().Format(time.DateOnly) {
 		format = "01-02 15:04"
 	}
 	l.add(t.dim, at.Format(format)+" ")
-	l.add(t.severity[a.Severity], symbols[a.Severity]+p.letter(a.Severity)+" ")
-	l.add("", plain(p.told(a.Message)))
+	l.add(look, symbols[a.Severity]+p.letter(a.Severity)+" ")
+	if a.Past {
+		l.add(t.dim, p.T("earlier: ")+plain(p.told(a.Message)))
+	} else {
+		l.add("", plain(p.told(a.Message)))
+	}
 	p.lines = append(p.lines, l.end())
 	if !selected {
 		return

@@ -44,6 +44,7 @@ func misbehaving() inventory.Update {
 		alert(runtime.PackageManagerRun, checks.High, 40*time.Minute, id, "somebody runs %s in %s, which changes what its image brought", "apk", "web"),
 		alert(runtime.FilelessExec, checks.Critical, time.Minute, "", "Falco saw in %s: %s", "elsewhere", "Fileless execution via memfd_create"),
 	}
+	u.Alerts[0].Past = true
 	return u
 }
 
@@ -56,6 +57,7 @@ func TestBehaviourPage(t *testing.T) {
 	shows(t, m, "permission denied")
 	drive(m, updateMsg(misbehaving()))
 	shows(t, m, "Fileless execution")
+	shows(t, m, "earlier: somebody opened a shell")
 	press(m, "Q") // of what is not here
 	if len(m.dialogs) != 1 {
 		t.Error("what is elsewhere is quarantined")

@@ -93,7 +93,11 @@ func (g *gathering) read(ctx context.Context, refs []checks.Ref) {
 				return
 			}
 			if c, ok := subject.(*container.Container); ok && g.r.samples != nil {
-				subject = g.r.closer(ctx, c)
+				closer := g.r.closer(ctx, c)
+				if alerts := g.v.options.Alerts; alerts != nil {
+					closer.Alerts = alerts(ctx, g.r.client, closer)
+				}
+				subject = closer
 			}
 			item.Subject = subject
 		})

@@ -54,6 +54,11 @@ type Options struct {
 	Scanners []scanner.Name // of others, that look at what is read as well
 	Scans    scanner.Cache  // of what they said
 
+	// Alerts returns what a container did, as far as somebody remembers or can
+	// tell at once, for [Inventory.Gather]; nil: nobody does. It is called by
+	// several goroutines.
+	Alerts func(ctx context.Context, c *client.Client, seen *container.Container) []runtime.Alert
+
 	// Saw is told what was seen of running containers, by goroutines of its
 	// own; nil: nobody wants to know.
 	Saw func(*container.Container)

@@ -39,6 +39,7 @@ type Alert struct {
 	Source    Source
 	Message   checks.Message
 	Evidence  []checks.Evidence
+	Past      bool // it was raised before this start
 }
 
 // Clean returns a with secrets masked, safe to be shown and stored.

@@ -143,20 +143,11 @@ func (a *app) oversee(s *session, target *engine.Target, o overseeing) (*oversee
 			}
 		}
 	}
-	normals := &runtime.Normals{Declared: a.config.Runtime.declared}
+	normals, err := a.normals(s, &t)
+	trouble("learned")(err)
 	var keep func(map[string]runtime.Normal)
 	if s.state != "" && !a.readOnly {
-		path := filepath.Join(s.state, "normal.json")
-		learned, err := runtime.Load(path)
-		trouble("learned")(err)
-		engineName := t.Title() + " "
-		mine := map[string]runtime.Normal{}
-		for service, n := range learned {
-			if service, ok := strings.CutPrefix(service, engineName); ok {
-				mine[service] = n
-			}
-		}
-		normals.Restore(mine)
+		path, engineName := normalPath(s), t.Title()+" "
 		keep = func(learned map[string]runtime.Normal) {
 			all, _ := runtime.Load(path) // another engine's stay
 			if all == nil {
@@ -168,13 +159,20 @@ func (a *app) oversee(s *session, target *engine.Target, o overseeing) (*oversee
 			trouble("learned")(runtime.Save(path, all))
 		}
 	}
-	out := &overseer{}
+	out, record := &overseer{}, a.recorder(s, &t, trouble("alerts"))
+	emit := func(alert runtime.Alert) {
+		record.add(alert)
+		o.emit(alert)
+	}
 	out.watcher = watch.New(watch.Options{
-		Engine: c, Emit: o.emit, Known: o.known, Only: o.only, Looking: o.looking, Keep: keep, Trouble: trouble("engine"),
+		Engine: c, Emit: emit, Known: o.known, Only: o.only, Looking: o.looking, Keep: keep, Trouble: trouble("engine"),
 		Local:   !t.Remote() && !a.demo,
 		Monitor: runtime.NewMonitor(runtime.Options{Learn: time.Duration(a.config.Runtime.Learn), Normals: normals}),
 	})
 	feeds := []func(context.Context){out.watcher.Run}
+	if record != nil {
+		feeds = append(feeds, record.run)
+	}
 	take := func(ctx context.Context, data []byte) {
 		e, err := falco.Parse(data)
 		if err != nil {
@@ -216,9 +214,30 @@ func (a *app) oversee(s *session, target *engine.Target, o overseeing) (*oversee
 			wait.Go(func() { feed(ctx) })
 		}
 		wait.Wait()
+		record.flush()
 		_ = c.Close()
 	}
 	return out, nil
+}
+
+func normalPath(s *session) string { return filepath.Join(s.state, "normal.json") }
+
+// normals returns what is normal for the containers of an engine: what the
+// configuration says, and what was learned.
+func (a *app) normals(s *session, target *engine.Target) (*runtime.Normals, error) {
+	normals := &runtime.Normals{Declared: a.config.Runtime.declared}
+	if s.state == "" {
+		return normals, nil
+	}
+	learned, err := runtime.Load(normalPath(s))
+	mine := map[string]runtime.Normal{}
+	for service, n := range learned {
+		if service, ok := strings.CutPrefix(service, target.Title()+" "); ok {
+			mine[service] = n
+		}
+	}
+	normals.Restore(mine)
+	return normals, err
 }
 
 // firstFrames is how long the screen has the machine to itself before it is
@@ -271,8 +290,13 @@ func (l *lookout) turn(target *engine.Target) {
 		return
 	}
 	l.now, l.stop, l.done = o, stop, make(chan struct{})
+	past, err := l.a.past(l.s, target)
+	l.trouble("alerts", err)
 	go func(done chan struct{}) {
 		defer close(done)
+		for _, alert := range past {
+			l.s.inventory.Alert(ctx, alert)
+		}
 		select {
 		case <-time.After(firstFrames):
 			o.run(ctx)

@@ -76,6 +76,7 @@ func (s *session) subjects(args []string) []string {
 func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 	s := &session{}
 	s.lookout = &lookout{a: a, s: s}
+	look := &glance{a: a, s: s}
 	policy, err := a.policy()
 	if err != nil {
 		return nil, err
@@ -84,7 +85,7 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := inventory.Options{Saw: s.lookout.saw, Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo, Layers: mode, Cache: layers.UserCache(), Scans: scanner.UserCache(), ReadOnly: a.readOnly}
+	o := inventory.Options{Saw: s.lookout.saw, Alerts: look.of, Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo, Layers: mode, Cache: layers.UserCache(), Scans: scanner.UserCache(), ReadOnly: a.readOnly}
 	if o.Ask, err = registry.ParseMode(a.config.Ask); err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (w *Watcher) entered(ctx context.Context, id, action string, attributes map
 	if f.HealthCheck(action) {
 		return
 	}
-	e, err := w.inspectExec(ctx, attributes["execID"])
+	e, _, err := w.inspectExec(ctx, attributes["execID"])
 	if err != nil {
 		e = runtime.ExecEvent(attributes["execID"], action)
 	}
@@ -51,7 +51,7 @@ const (
 
 // inspectExec asks for all that an engine knows of an exec. The client library
 // leaves out its command, user and privileges.
-func (w *Watcher) inspectExec(ctx context.Context, id string) (runtime.Exec, error) {
+func (w *Watcher) inspectExec(ctx context.Context, id string) (e runtime.Exec, running bool, err error) {
 	ctx, stop := context.WithTimeout(ctx, execPatience)
 	defer stop()
 	dial := w.o.Engine.Dialer()
@@ -61,19 +61,19 @@ func (w *Watcher) inspectExec(ctx context.Context, id string) (runtime.Exec, err
 	address := "http://docker/v" + w.o.Engine.ClientVersion() + "/exec/" + url.PathEscape(id) + "/json"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return runtime.Exec{}, err
+		return e, false, err
 	}
 	response, err := transport.RoundTrip(request)
 	if err != nil {
-		return runtime.Exec{}, err
+		return e, false, err
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return runtime.Exec{}, fmt.Errorf("exec inspect: %s", response.Status)
+		return e, false, fmt.Errorf("exec inspect: %s", response.Status)
 	}
 	var i api.ExecInspectResponse
 	if err := json.NewDecoder(io.LimitReader(response.Body, mostExec)).Decode(&i); err != nil {
-		return runtime.Exec{}, fmt.Errorf("exec inspect: %w", err)
+		return e, false, fmt.Errorf("exec inspect: %w", err)
 	}
-	return runtime.ExecOf(i), nil
+	return runtime.ExecOf(i), i.Running, nil
 }
