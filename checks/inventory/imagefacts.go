@@ -36,7 +36,7 @@ func imageRules(policy *checks.Policy) image.Rules {
 	if policy == nil {
 		return image.Rules{}
 	}
-	return image.Rules{Registries: policy.Registries, Licenses: policy.Licenses}
+	return image.Rules{Registries: policy.Registries, Licenses: policy.Licenses, CoolDown: policy.CoolDown}
 }
 
 // labelBase is the label by which an image names what it was built on.

@@ -96,6 +96,9 @@ type Options struct {
 	// than the engine says.
 	Images func(ctx context.Context, id string) (*image.Image, error)
 
+	// CoolDown is how long the image of an update has to have been out.
+	CoolDown time.Duration
+
 	// Poll is how often a starting container is looked at; 250 ms.
 	Poll time.Duration
 
@@ -167,6 +170,7 @@ func (m *Mechanic) Plan(ctx context.Context, s checks.Subject, request fixes.Req
 	p, err := w.plan(request)
 	if err == nil && p.Card != nil {
 		m.compareImages(ctx, w, p)
+		m.cool(p, w.target(p.Detail.(*detail)), request.Values)
 	}
 	return p, err
 }

@@ -182,6 +182,7 @@ func (g *Group) plan(ctx context.Context, d *groupDetail, worlds []*world, reque
 	if p.Card != nil {
 		first := d.members[0]
 		g.m.compareImages(ctx, first.Detail.(*detail).world, first)
+		g.m.cool(p, d.image, request.Values)
 	}
 	return p, nil
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -156,18 +155,20 @@ func (a *app) fixOne(cmd *cobra.Command, s *session, item inventory.Item, reques
 	if err != nil {
 		return err
 	}
-	if err := unusedValues(plan, request.Values); err != nil {
-		return err
-	}
 	if plan.Fetch != "" && plan.Blocked.IsZero() && !a.readOnly {
 		fetched, err := a.fetch(ctx, s, plan, o)
-		if err != nil {
+		if err != nil || fetched == "" && !o.dryRun {
 			return err
 		}
 		if request.Fetched = fetched; fetched != "" {
 			if plan, err = s.fixer.Plan(ctx, item.Subject, request); err != nil {
 				return err
 			}
+		}
+	}
+	if plan.Fetch == "" { // else more choices may come with what is fetched
+		if err := unusedValues(plan, request.Values); err != nil {
+			return err
 		}
 	}
 	if err := a.writePlan(a.out, plan); err != nil {
@@ -207,8 +208,7 @@ func (a *app) fixOne(cmd *cobra.Command, s *session, item inventory.Item, reques
 }
 
 // fetch gets the image that a plan needs before it can be said what that
-// changes, and returns its id; "" when only a look was asked for and nobody is
-// there to agree.
+// changes, and returns its id; "" when nobody agreed.
 func (a *app) fetch(ctx context.Context, s *session, plan *fixes.Plan, o fixOptions) (string, error) {
 	if o.dryRun && !a.isTerminal {
 		return "", nil
@@ -216,11 +216,11 @@ func (a *app) fetch(ctx context.Context, s *session, plan *fixes.Plan, o fixOpti
 	if !o.yes {
 		fmt.Fprintf(a.out, "%s\n", a.T("What %s changes is known once the engine has it. That leaves everything that runs, and the tag, as they are.", plan.Fetch))
 		if agreed, err := a.ask(a.T("Fetch it?")); err != nil || !agreed {
-			return "", cmp.Or(err, context.Canceled)
+			return "", err
 		}
 	}
 	if may, err := a.mayChange(s, checks.Image, o.yes); err != nil || !may {
-		return "", cmp.Or(err, context.Canceled)
+		return "", err
 	}
 	return s.fixer.Fetch(ctx, plan, a.progress(a.out))
 }

@@ -192,7 +192,7 @@ func (a *app) newTools(s *session, target *engine.Target, policy *checks.Policy,
 		if target.Context != "" { // it may have certificates of its own
 			o.Environment = []string{"DOCKER_CONTEXT=" + target.Context, "DOCKER_HOST="}
 		}
-		mechanic := container.New(c, container.Options{Plain: target.Plain(), Evidence: filepath.Join(state, "evidence"), Secrets: filepath.Join(secrets, "containers"), Trust: s.trust, Auth: s.auth, Images: s.inventory.Whole})
+		mechanic := container.New(c, container.Options{Plain: target.Plain(), Evidence: filepath.Join(state, "evidence"), Secrets: filepath.Join(secrets, "containers"), Trust: s.trust, Auth: s.auth, Images: s.inventory.Whole, CoolDown: coolDown(policy)})
 		o.Mechanics[checks.Container], o.Mechanics[checks.Image] = mechanic, container.NewGroup(mechanic)
 		o.Engine = func(ctx context.Context) (string, error) {
 			info, err := engine.Ask(ctx, c)
@@ -204,6 +204,14 @@ func (a *app) newTools(s *session, target *engine.Target, policy *checks.Policy,
 	}
 	t.engineID, t.fixer = o.Engine, fixer.New(o)
 	return t, nil
+}
+
+// coolDown is how long policy wants an update to have been out.
+func coolDown(policy *checks.Policy) time.Duration {
+	if policy == nil {
+		return 0
+	}
+	return policy.CoolDown
 }
 
 // owner returns what tells the user of a ledger from others on an engine,
