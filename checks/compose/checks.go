@@ -29,9 +29,7 @@ func perService(rule *checks.Check) *checks.Check {
 		for _, service := range file.Services {
 			rule.Run(file.observed(service), func(f checks.Finding) {
 				f.Fixes = file.fixes(service, f.Fixes)
-				if rule.ID == secretInEnvID {
-					f.Fixes = append(f.Fixes, file.secretFixes(service, f)...)
-				}
+				f.Fixes = append(f.Fixes, file.ownFixes(rule.ID, service, f)...)
 				f.Key = strings.TrimSuffix(service.Compose.Service+"/"+f.Key, "/")
 				report(f)
 			})

@@ -34,6 +34,9 @@ type File struct {
 	// services use, by these words.
 	Uses map[string]map[string]bool
 
+	networks map[string]string          // names of networks as the file calls them, by what the engine does
+	mentions map[string]map[string]bool // other services that one names: in what it needs, is told or runs
+
 	// Running are the containers of its services, see [Runs]; nil when not known.
 	Running []*container.Container
 
@@ -120,7 +123,9 @@ func Parse(path, name string, source []byte) (_ *File, err error) {
 // introduce tells the services what stands beside them.
 func (f *File) introduce(project *types.Project) {
 	fences := map[string]container.Fence{}
+	f.networks, f.mentions = map[string]string{}, mentions(project)
 	for key, n := range project.Networks {
+		f.networks[cmp.Or(n.Name, key)] = key
 		if !bool(n.External) {
 			fences[cmp.Or(n.Name, key)] = container.FenceOf(n.Internal, n.DriverOpts)
 		}

@@ -29,6 +29,20 @@ func (f *File) fixes(service *container.Container, of []checks.Fix) []checks.Fix
 	return out
 }
 
+// ownFixes returns the fixes that a file has and a container has not: what they
+// change is not of one service alone.
+func (f *File) ownFixes(check string, service *container.Container, found checks.Finding) []checks.Fix {
+	switch check {
+	case secretInEnvID:
+		return f.secretFixes(service, found)
+	case flatID:
+		return f.splitFixes(service)
+	case egressID:
+		return f.closeFixes(service)
+	}
+	return nil
+}
+
 // prefixed returns choices with keys that no other service has: "web.memory".
 func prefixed(service string, choices []checks.Choice) []checks.Choice {
 	var out []checks.Choice

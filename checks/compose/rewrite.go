@@ -229,18 +229,12 @@ func (f *File) holds(edits []checks.Edit, service string, want *checks.Settings)
 	if len(edits) == 0 {
 		return refused(checks.Msg("a compose file has no key for this: change it where the container is made"))
 	}
-	var b strings.Builder
-	at := 0
-	for _, e := range edits {
-		if e.Start < at {
+	for i := 1; i < len(edits); i++ {
+		if edits[i].Start < edits[i-1].End {
 			return fmt.Errorf("edits of %s overlap", service)
 		}
-		b.Write(f.Source[at:e.Start])
-		b.WriteString(e.New)
-		at = e.End
 	}
-	b.Write(f.Source[at:])
-	next, err := f.With([]byte(b.String()))
+	next, err := f.With(applied(f.Source, edits))
 	if err != nil {
 		return err
 	}
@@ -255,12 +249,25 @@ func (f *File) holds(edits []checks.Edit, service string, want *checks.Settings)
 				expected.Host.NetworkMode, expected.Networks = mode, s.Settings.Networks // that of the project
 			}
 		}
-		if !reflect.DeepEqual(canonical(&s.Settings), canonical(expected)) {
+		if !equalSettings(&s.Settings, expected) {
 			return refused(checks.Msg("%s would not read as intended: something else in the file, or a file that it extends, decides", s.Compose.Service))
 		}
 	}
 	return nil
 }
+
+// applied returns source with edits, which are in order and disjoint.
+func applied(source []byte, edits []checks.Edit) []byte {
+	var out []byte
+	at := 0
+	for _, e := range edits {
+		out = append(append(out, source[at:e.Start]...), e.New...)
+		at = e.End
+	}
+	return append(out, source[at:]...)
+}
+
+func equalSettings(a, b *checks.Settings) bool { return reflect.DeepEqual(canonical(a), canonical(b)) }
 
 // canonical returns s without what can be said in more than one way.
 func canonical(s *checks.Settings) any {

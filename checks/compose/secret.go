@@ -154,16 +154,22 @@ func declareSecret(e *yamledit.Editor, root *yaml.Node, secret string) error {
 	if k, all := yamledit.Get(root, "secrets"); k != nil && all.Kind == yaml.MappingNode {
 		return e.Set(all, secret, source)
 	}
-	if err := e.Set(root, "secrets", yamledit.Map{{Key: secret, Value: source}}); err != nil {
+	return addSection(e, root, "secrets", yamledit.Map{{Key: secret, Value: source}})
+}
+
+// addSection writes a top-level section that there is not yet.
+func addSection(e *yamledit.Editor, root *yaml.Node, key string, value yamledit.Map) error {
+	before := len(e.Edits)
+	if err := e.Set(root, key, value); err != nil {
 		return err
 	}
 	// Sections of a file that leaves lines between them keep doing so.
-	last := &e.Edits[len(e.Edits)-1]
-	for i := 0; i+1 < len(root.Content); i += 2 {
+	added := &e.Edits[before]
+	lines := bytes.Split(e.Source, []byte("\n"))
+	for i := 2; i+1 < len(root.Content); i += 2 {
 		line := root.Content[i].Line
-		lines := bytes.Split(e.Source, []byte("\n"))
-		if i > 0 && line >= 2 && len(bytes.TrimSpace(lines[line-2])) == 0 && strings.HasPrefix(strings.TrimLeft(last.New, "\r"), "\n") {
-			last.New = last.New[:strings.IndexByte(last.New, '\n')+1] + last.New
+		if len(bytes.TrimSpace(lines[line-2])) == 0 && strings.HasPrefix(strings.TrimLeft(added.New, "\r"), "\n") {
+			added.New = added.New[:strings.IndexByte(added.New, '\n')+1] + added.New
 			break
 		}
 	}

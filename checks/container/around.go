@@ -153,7 +153,8 @@ var holdsData = []string{
 	"neo4j", "opensearch", "postgis", "postgres", "rabbitmq", "redis", "valkey", "vault",
 }
 
-func keepsData(ref string) bool { return slices.Contains(holdsData, repository(ref)) }
+// KeepsData reports whether it is the work of the image ref to keep data for others.
+func KeepsData(ref string) bool { return slices.Contains(holdsData, repository(ref)) }
 
 var egressOpen = beside(checks.Check{
 	ID:       "container-egress-open",
@@ -162,7 +163,7 @@ var egressOpen = beside(checks.Check{
 	Chapter:  checks.NetworkIsolation,
 	Refs:     []string{"OWASP Docker rule 5"},
 }, func(c *Container, around *Around, report func(checks.Finding)) {
-	if !keepsData(c.Settings.Image) || !publishing(c.Settings.Host) {
+	if !KeepsData(c.Settings.Image) || !publishing(c.Settings.Host) {
 		return
 	}
 	var open []string
@@ -194,7 +195,7 @@ var networkFlat = beside(checks.Check{
 	Chapter:  checks.NetworkIsolation,
 	Refs:     []string{"OWASP Docker rule 5"},
 }, func(c *Container, around *Around, report func(checks.Finding)) {
-	if !keepsData(c.Settings.Image) || len(around.Networks) != 1 || around.Project+1 < fewServices {
+	if !KeepsData(c.Settings.Image) || len(around.Networks) != 1 || around.Project+1 < fewServices {
 		return
 	}
 	for name, network := range around.Networks {

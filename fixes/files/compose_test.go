@@ -266,3 +266,32 @@ func fixWholeFile(t *testing.T, name, text string) bool {
 	}
 	return true
 }
+
+// Networks are left alone where cutting them would gain nothing, or cut a port off.
+func TestComposeNetworksAreLeft(t *testing.T) {
+	const db = "  db:\n    image: postgres:17\n"
+	for name, text := range map[string]string{
+		"every service uses it": "services:\n  web:\n    image: nginx:1.27\n    ports: [\"8080:80\"]\n    environment: {DB: 'postgres://db:5432/x'}\n  api:\n    image: api:1\n    command: [serve, --db, db.shop_default]\n" + db,
+		"a port would go":       "services:\n  web:\n    image: nginx:1.27\n    ports: [\"127.0.0.1:8080:80\"]\n" + db,
+	} {
+		file, err := compose.Parse("/srv/shop/compose.yaml", "compose.yaml", []byte(text))
+		must(t, err)
+		for _, f := range checks.Run(file, compose.Checks(), &checks.Policy{Profile: checks.All}).Findings {
+			if (f.Check.ID == "container-network-flat" || f.Check.ID == "container-egress-open") && f.Fixable() {
+				t.Errorf("%s: %s is offered for %s", name, f.Fixes[0].ID, f.Check.ID)
+			}
+		}
+	}
+	b := newComposeBench(t, "services:\n  web:\n    image: nginx:1.27\n    ports: [\"8080:80\"]\n  job:\n    image: job:1\n"+db)
+	if plan := b.plan(t, nil, "container-network-flat"); !strings.Contains(plan.Blocked.String(), "uses-db") {
+		t.Errorf("nobody names the store: %s", plan.Blocked)
+	}
+	plan := b.plan(t, checks.Values{"uses-db": "job"}, "container-network-flat")
+	_, err := b.Apply(t.Context(), plan, nil)
+	must(t, err)
+	if plan := b.plan(t, checks.Values{"uses-db": "job"}, "container-egress-open"); !plan.Blocked.IsZero() {
+		t.Errorf("the network for data is not closed: %s", plan.Blocked)
+	} else if _, err := b.Apply(t.Context(), plan, nil); err != nil || !strings.Contains(b.text(t), "back: {internal: true}") {
+		t.Errorf("%v\n%s", err, b.text(t))
+	}
+}
