@@ -3,7 +3,8 @@ package checks
 import "plimsoll/checks/secret"
 
 // A Fix says what should change; package fixes works out how, proves it on a
-// copy and carries it out. Exactly one of Edit and Change is set.
+// copy and carries it out. Exactly one of Edit,
+// Change and Update is set.
 type Fix struct {
 	// ID tells alternatives of one finding apart: "digest", "nonroot-user".
 	ID string
@@ -33,6 +34,10 @@ type Fix struct {
 	// Change alters what a container was created from, in place; s is a deep
 	// copy. It is pure but for s.
 	Change func(s *Settings, values Values) error
+
+	// Update moves the containers of an image to what the registry has for its
+	// tag.
+	Update bool
 }
 
 // A Choice is one decision of the user: a form field on the screen, --set

@@ -16,6 +16,10 @@ type Request struct {
 	// asks the registry for it first.
 	Update, Pull bool
 
+	// Tag is which one of an image is meant by Update; "": that which most
+	// containers were created from.
+	Tag string
+
 	// Fetched is the id of the image that was fetched for an update; "" before.
 	Fetched string
 

@@ -107,11 +107,18 @@ var outdated = upstream(checks.Check{
 		if !s.Newer || i.wait(s) > 0 {
 			continue
 		}
-		report(checks.Finding{
+		f := checks.Finding{
 			Key:      s.Ref,
 			Message:  checks.Msg("the registry serves another image for %s than the one that is here", s.Ref),
 			Evidence: i.servedEvidence(s),
-		})
+		}
+		if i.Use != nil && len(i.Use.Containers) > 0 {
+			f.Fixes = []checks.Fix{{
+				ID: "update-containers", Title: checks.Msg("fetch it, see what it changes, and move the containers to it"),
+				Caution: checks.Msg("another version may behave differently or migrate its data"), Update: true,
+			}}
+		}
+		report(f)
 	}
 })
 

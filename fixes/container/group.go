@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/image"
 
 	"plimsoll/checks"
@@ -48,7 +49,7 @@ func (g *Group) Plan(ctx context.Context, s checks.Subject, request fixes.Reques
 	if !request.Update && !request.Pull || len(request.Findings) > 0 {
 		return nil, errdefs.ErrNotImplemented.WithMessage("an image is changed where it is built: its containers can only be moved to a newer one")
 	}
-	ref, worlds, err := g.find(ctx, i)
+	ref, worlds, err := g.find(ctx, i, request.Tag)
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +67,9 @@ func (g *Group) Plan(ctx context.Context, s checks.Subject, request fixes.Reques
 	return g.plan(ctx, d, worlds, request)
 }
 
-// find returns the tag of i that most containers were created from, and these.
-func (g *Group) find(ctx context.Context, i *imagechecks.Image) (string, []*world, error) {
+// find returns the tag of i that is meant, or that most containers were created
+// from, and these.
+func (g *Group) find(ctx context.Context, i *imagechecks.Image, tag string) (string, []*world, error) {
 	all, err := g.m.others(ctx, "")
 	if err != nil {
 		return "", nil, err
@@ -80,7 +82,7 @@ func (g *Group) find(ctx context.Context, i *imagechecks.Image) (string, []*worl
 			continue
 		}
 		ref := (&world{container: &subject.Container{Inspect: c}}).reference()
-		if c.Image != i.Inspect.ID && !slices.Contains(i.Inspect.RepoTags, ref) || !movable(ref) {
+		if c.Image != i.Inspect.ID && !slices.ContainsFunc(i.Inspect.RepoTags, func(t string) bool { return full(t) == full(ref) }) || !movable(ref) {
 			continue
 		}
 		w, err := g.m.look(ctx, subject.New(*c, nil, "", g.m.o.Now()))
@@ -90,16 +92,28 @@ func (g *Group) find(ctx context.Context, i *imagechecks.Image) (string, []*worl
 		if err != nil {
 			return "", nil, err
 		}
-		byRef[ref] = append(byRef[ref], w)
+		byRef[full(ref)] = append(byRef[full(ref)], w)
+	}
+	if tag != "" {
+		byRef = map[string][]*world{full(tag): byRef[full(tag)]}
 	}
 	refs := sortedKeys(byRef)
-	if len(refs) == 0 {
+	if len(refs) == 0 || len(byRef[refs[0]]) == 0 {
 		return "", nil, errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("no container was created from a tag of %s", clean(i.Ref().Name)))
 	}
 	best := slices.MaxFunc(refs, func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(byRef[a]), len(byRef[b])), cmp.Compare(b, a))
 	})
-	return best, ordered(byRef[best]), nil
+	return byRef[best][0].reference(), ordered(byRef[best]), nil
+}
+
+// full returns ref as it is written in full, with registry and tag.
+func full(ref string) string {
+	named, err := reference.ParseDockerRef(ref)
+	if err != nil {
+		return ref
+	}
+	return named.String()
 }
 
 // ordered returns the worlds so that each comes after those that its container

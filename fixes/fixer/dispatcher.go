@@ -71,6 +71,7 @@ func (d *Dispatcher) Plan(ctx context.Context, subject checks.Subject, request f
 	if err != nil {
 		return nil, err
 	}
+	request = moved(request)
 	if subject, request, err = d.refresh(ctx, subject, request); err != nil {
 		return nil, err
 	}
@@ -89,6 +90,19 @@ func (d *Dispatcher) Plan(ctx context.Context, subject checks.Subject, request f
 	plan.ID = ledger.NewID(d.o.Now())
 	plan.Subject, plan.Engine = subject.Ref(), engine
 	return plan, nil
+}
+
+// moved returns request with what its fixes of an image ask for: no change of the
+// image, but that its containers are moved to a newer one.
+func moved(request fixes.Request) fixes.Request {
+	update := func(f checks.Finding) bool {
+		return slices.ContainsFunc(f.Fixes, func(fix checks.Fix) bool { return fix.Update })
+	}
+	if i := slices.IndexFunc(request.Findings, update); i >= 0 {
+		request.Update, request.Pull, request.Tag = true, true, request.Findings[i].Key
+		request.Findings = slices.DeleteFunc(slices.Clone(request.Findings), update)
+	}
+	return request
 }
 
 // atSource plans the change of the file that decides about subject.

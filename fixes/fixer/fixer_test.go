@@ -439,3 +439,22 @@ func TestDamagedEntriesAreNotFatal(t *testing.T) {
 		t.Errorf("a torn entry stops everything: %v", err)
 	}
 }
+
+// TestFixesThatMoveContainers: what an image lacks is asked of the mechanic as an
+// update of its containers, and nothing of it has to be found again.
+func TestFixesThatMoveContainers(t *testing.T) {
+	b := newBench(t, func(o *fixer.Options) { o.Reader = reader{"c1": {id: "c1"}} })
+	var asked fixes.Request
+	b.fake.plan = func(_ checks.Subject, r fixes.Request) (*fixes.Plan, error) {
+		asked = r
+		return &fixes.Plan{}, nil
+	}
+	r := b.request()
+	r.Findings[0].Key, r.Findings[0].Fixes = "shop/web:1.4", []checks.Fix{{ID: "update-containers", Update: true}}
+	if _, err := b.Plan(t.Context(), subject{id: "c1"}, r); err != nil {
+		t.Fatal(err)
+	}
+	if !asked.Update || !asked.Pull || asked.Tag != "shop/web:1.4" || len(asked.Findings) != 0 {
+		t.Errorf("asked for %+v", asked)
+	}
+}

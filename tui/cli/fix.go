@@ -105,9 +105,6 @@ func (a *app) fix(cmd *cobra.Command, s *session, args []string, o fixOptions, v
 			continue
 		}
 		request := fixes.Request{Findings: chosen(item.Report.Findings, o.checks), Values: values, Update: o.update, Pull: o.pull, Beside: o.beside}
-		if item.Ref.Kind == checks.Image {
-			request.Findings = nil // only its containers can be moved to another one
-		}
 		switch ofContainer, ofImage := item.Ref.Kind == checks.Container, item.Ref.Kind == checks.Image; {
 		case ofContainer && o.writeBack:
 			request = fixes.Request{WriteBack: true}
