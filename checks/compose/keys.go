@@ -50,6 +50,16 @@ var keys = []key{
 		}
 		return yamledit.Scalar(`"` + s.Config.User + `"`) // 1000:1000 is a number to YAML 1.1
 	}},
+	{path: at("healthcheck", "test"), value: func(s *checks.Settings) yamledit.Value {
+		if s.Config == nil || s.Config.Healthcheck == nil || len(s.Config.Healthcheck.Test) == 0 || s.Config.Healthcheck.Test[0] == "NONE" {
+			return nil
+		}
+		var l yamledit.List
+		for _, word := range s.Config.Healthcheck.Test {
+			l = append(l, yamledit.Quote(strings.ReplaceAll(word, "$", "$$"))) // for the shell, not for compose
+		}
+		return l
+	}},
 	flag("privileged", func(h *container.HostConfig) bool { return h.Privileged }),
 	flag("read_only", func(h *container.HostConfig) bool { return h.ReadonlyRootfs }),
 	flag("init", func(h *container.HostConfig) bool { return h.Init != nil && *h.Init }),

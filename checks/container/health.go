@@ -24,6 +24,10 @@ var healthcheckMissing = configRule(checks.Check{
 			return
 		}
 	}
-	report(c.found(setting{"Config.Healthcheck", []string{"healthcheck"}}, seen,
-		checks.Msg("nothing asks %s whether it still works", c.Settings.Name)))
+	f := c.found(setting{"Config.Healthcheck", []string{"healthcheck"}}, seen,
+		checks.Msg("nothing asks %s whether it still works", c.Settings.Name))
+	if seen == "none" { // who switched it off had a reason
+		f.Fixes = c.probeFixes(config)
+	}
+	report(f)
 })

@@ -124,6 +124,9 @@ func (t *transaction) forward(ctx context.Context) (*fixes.Receipt, error) {
 	if !t.held {
 		t.j.Baseline = t.m.baseline(old)
 	}
+	if health(old) == "" && t.d.asksHealth() {
+		t.j.Baseline.Health = api.Healthy // a check that is new has to succeed before it is kept
+	}
 	for _, s := range t.d.want.Secrets {
 		t.j.Secrets = append(t.j.Secrets, shelter{s.Path, s.Variable})
 	}

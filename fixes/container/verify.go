@@ -23,6 +23,12 @@ type baseline struct {
 	Listening []uint16         `json:"listening,omitempty"` // published TCP ports with a listener inside
 }
 
+// asksHealth reports whether the replacement has a health check of its own.
+func (d *detail) asksHealth() bool {
+	h := d.want.Config.Healthcheck
+	return h != nil && len(h.Test) > 0 && h.Test[0] != "NONE"
+}
+
 func (m *Mechanic) baseline(c *api.InspectResponse) baseline {
 	b := baseline{Running: c.State.Running, Health: health(c)}
 	if open, ok := m.listeners(c); ok {
