@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
@@ -51,9 +50,10 @@ func executions(e *engine) {
 			e.Fatal(err)
 		}
 	}
-	for end := time.Now().Add(20 * time.Second); e.session(plain.ID)["running"] == true && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-	}
-	e.note("ended", []any{len(e.inspect(id).ExecIDs), e.session(plain.ID)})
+	e.until(id, func(c container.InspectResponse) bool {
+		return len(c.ExecIDs) == 2 && e.session(plain.ID)["running"] == false // one a moment after the other
+	})
+	e.note("ended", e.session(plain.ID))
 	e.eventsSoFar()
 
 	_, err = e.cli.ExecCreate(ctx, id, client.ExecCreateOptions{})

@@ -15,7 +15,9 @@ import (
 func toldBy(t *testing.T, s *dockertest.Server, name string) map[string]string {
 	t.Helper()
 	_, out, errs := plimsoll(t, "check", "--host", s.Host(), "--format", "json", "container:"+name)
-	var report struct{ Findings []struct{ Check, Message string } }
+	var report struct {
+		Findings []struct{ Check, Message string }
+	}
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		t.Fatalf("%v in %s%s", err, out, errs)
 	}

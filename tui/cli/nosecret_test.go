@@ -148,7 +148,7 @@ func frames(t *testing.T, clean func(what, text string)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close()
+	defer s.end() // what watches writes at its end
 	o := a.screenOptions(ctx, s)
 	const w, h = 160, 45
 	emulator := vt.NewSafeEmulator(w, h)
