@@ -75,16 +75,18 @@ func (f *File) handOver(service *container.Container, h container.Handover, secr
 	if err != nil {
 		return nil, err
 	}
-	e := yamledit.Editor{File: text, Reason: reason}
+	e := yamledit.Editor{File: text}
 	inside := container.SecretsDir + secret
 	for _, step := range []struct {
 		key    string
+		why    checks.Message
 		change func() error
 	}{
-		{"environment", func() error { return replaceVariable(&e, node, h.Variable, variable, inside) }},
-		{"secrets", func() error { return useSecret(&e, node, secret) }},
-		{"secrets", func() error { return declareSecret(&e, text.Roots[0], secret) }},
+		{"environment", reason, func() error { return replaceVariable(&e, node, h.Variable, variable, inside) }},
+		{"secrets", checks.Msg("the service may read it"), func() error { return useSecret(&e, node, secret) }},
+		{"secrets", checks.Msg("where the secret is on this machine"), func() error { return declareSecret(&e, text.Roots[0], secret) }},
 	} {
+		e.Reason = step.why
 		if err := step.change(); err != nil {
 			return nil, refused(checks.Msg("%s of %s cannot be changed here: %s", step.key, name, because(err)))
 		}

@@ -174,7 +174,7 @@ func (h Handover) Fix(name string) checks.Fix {
 		fix.Caution = checks.Msg("the program itself has to read the file that the variable names: if it does not, it is without %s", h.Variable)
 		fix.Choices = append(fix.Choices, checks.Choice{
 			Key:     h.pathKey(),
-			Label:   checks.Msg("variable in which the program takes the path of a file with %s", h.Variable),
+			Label:   checks.Msg("variable that takes its path"),
 			Why:     checks.Msg("the image is none of those that are known to take it: its documentation tells"),
 			Example: h.Variable + fileSuffix,
 			Valid:   h.validPath,

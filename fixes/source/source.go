@@ -48,7 +48,8 @@ func translated(file *compose.File, service, container string, request fixes.Req
 	out := request
 	out.Findings, out.Fix, out.WriteBack, out.Values = nil, map[checks.FindingID]string{}, false, checks.Values{}
 	for key, value := range request.Values {
-		if !strings.HasPrefix(key, service+".") {
+		// What was answered in terms of the file came later.
+		if _, later := request.Values[service+"."+key]; !strings.HasPrefix(key, service+".") && !later {
 			key = service + "." + key
 		}
 		out.Values[key] = value

@@ -232,3 +232,36 @@ func TestLinkedFileIsLeftAlone(t *testing.T) {
 		t.Errorf("%s is not blocked", plan.Title)
 	}
 }
+
+// A secret of a container that compose manages leaves its file.
+func TestSecretLeavesTheFile(t *testing.T) {
+	const secret = "c4nary-of-a-service"
+	b := newBench(t, func(o *client.ContainerCreateOptions, _ *dockertest.Image) {
+		o.Config.Env = []string{"API_TOKEN=" + secret}
+	}, shop+"    environment:\n      API_TOKEN: "+secret+"\n")
+	c, err := b.inventory.Read(t.Context(), checks.Ref{Kind: checks.Container, ID: b.id, Name: "shop-web-1"})
+	must(t, err)
+	request := fixes.Request{}
+	for _, f := range checks.Run(c, subject.Checks(), &checks.Policy{Profile: checks.All}).Findings {
+		if f.Check.ID == "container-secret-in-env" {
+			request.Findings = append(request.Findings, f)
+		}
+	}
+	plan, err := b.Plan(t.Context(), c, request)
+	must(t, err)
+	if !strings.Contains(plan.Blocked.String(), "path-variable-of-api-token") {
+		t.Errorf("without an answer: %s", plan.Blocked)
+	}
+	request.Values = checks.Values{"path-variable-of-api-token": "TOKEN_FILE"}
+	plan, err = b.Plan(t.Context(), c, request)
+	must(t, err)
+	if plan.Mechanism != fixes.Patch || !plan.Blocked.IsZero() {
+		t.Fatalf("%s, blocked: %s", plan.Mechanism, plan.Blocked)
+	}
+	_, err = b.Apply(t.Context(), plan, nil)
+	must(t, err)
+	held, err := os.ReadFile(filepath.Join(filepath.Dir(b.path), "secrets", "web_api_token"))
+	if err != nil || string(held) != secret || !strings.Contains(b.text(t), "TOKEN_FILE: /run/secrets/web_api_token") {
+		t.Errorf("%v, holds %q, file\n%s", err, held, b.text(t))
+	}
+}
