@@ -85,7 +85,7 @@ func (m *Model) whyNoFixAll() checks.Message {
 	case s.Ref.Kind == checks.Container && s.judged() && m.world.engine.Phase == inventory.Connected:
 		return checks.Message{} // can always be moved to a newer image
 	case s.Ref.Kind == checks.Image && s.judged() && m.world.engine.Phase == inventory.Connected:
-		if i, ok := s.Subject.(*image.Image); ok && i.Use != nil && len(i.Use.Containers) == 0 {
+		if i, ok := s.Subject.(*image.Image); ok && !m.world.uses(i) {
 			return checks.Msg("no container uses this image: an image is changed where it is built")
 		}
 		return checks.Message{} // so can its containers

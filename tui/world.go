@@ -8,6 +8,8 @@ import (
 
 	"plimsoll/checks"
 	"plimsoll/checks/attack"
+	"plimsoll/checks/container"
+	"plimsoll/checks/image"
 	"plimsoll/checks/inventory"
 	"plimsoll/checks/runtime"
 	"plimsoll/checks/terminal"
@@ -181,4 +183,15 @@ func (w *world) ofKind(kind checks.Kind, keep func(*subject) bool, compare func(
 // disconnected reports whether there is no engine to talk to right now.
 func (w *world) disconnected() bool {
 	return w.engine.Phase == inventory.Absent || w.engine.Phase == inventory.Lost
+}
+
+// uses reports whether a container was created from i or from a tag of it.
+func (w *world) uses(i *image.Image) bool {
+	for _, s := range w.subjects {
+		c, ok := s.Subject.(*container.Container)
+		if ok && (slices.Contains(i.Inspect.RepoTags, c.Settings.Image) || slices.Contains(i.Inspect.RepoTags, s.Status.Image) || c.Inspect != nil && c.Inspect.Image == i.Inspect.ID) {
+			return true
+		}
+	}
+	return false
 }

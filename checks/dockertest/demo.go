@@ -270,11 +270,15 @@ func (s *Server) Live(every time.Duration) {
 	s.stopLive = func() { stopped = true; stop() }
 }
 
+// settled is how long a container of the demo runs before anything happens to it:
+// longer than a change of it takes to be proved.
+const settled = 30 * time.Second
+
 // bounce ends one running container that its restart policy brings back.
 func (s *Server) bounce(turn int) {
 	var can []*ctr
 	for _, c := range s.order {
-		if p := c.HostConfig.RestartPolicy; c.running() && !c.State.Restarting && !c.State.Paused && !c.doing.Exits && (p.IsAlways() || p.IsUnlessStopped()) {
+		if p := c.HostConfig.RestartPolicy; c.running() && s.clock.Now().Sub(c.started) > settled && !c.State.Restarting && !c.State.Paused && !c.doing.Exits && (p.IsAlways() || p.IsUnlessStopped()) {
 			can = append(can, c)
 		}
 	}

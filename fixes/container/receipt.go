@@ -45,6 +45,9 @@ func (t *transaction) cured(now *api.InspectResponse) (cured, left []checks.Find
 	c := *t.d.world.container
 	fresh := subject.New(*now, t.image, "", t.m.o.Now())
 	c.Settings, c.Inspect, c.Image, c.Now = fresh.Settings, fresh.Inspect, fresh.Image, fresh.Now
+	if t.d.update {
+		c.TagID = t.image.ID // the tag names it now
+	}
 	report := checks.Run(&c, subject.Checks(), &checks.Policy{Profile: checks.All})
 	type key struct{ check, key string }
 	still := map[key]bool{}
