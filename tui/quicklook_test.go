@@ -70,6 +70,17 @@ func TestQuickLook(t *testing.T) {
 		t.Error("an image whose layers were read is looked at")
 	}
 	shows(t, m, "which says more")
+	none := lookedQuickly()
+	for n := range none.Items {
+		if i, ok := none.Items[n].Subject.(*image.Image); ok {
+			i.Quick = &image.Quick{Known: &vulnerability.Result{}}
+		}
+	}
+	empty := newModel(t, Options{}, 120, 40)
+	drive(empty, updateMsg(none))
+	choose(t, empty, "shop/web:1.4")
+	press(empty, "V")
+	shows(t, empty, "What else it holds is not known.")
 	readOnly := newModel(t, Options{ReadOnly: true, QuickLook: func(context.Context, checks.Ref) error { t.Error("looked"); return nil }}, 120, 40)
 	drive(readOnly, updateMsg(unread))
 	choose(t, readOnly, "shop/web:1.4")

@@ -173,7 +173,7 @@ func (d *vulnerabilityPage) lines(u *ui, width int, i *image.Image) []string {
 		p.hanging(t.strong, t.warn, "! ", u.T("quick: packages of the distribution only"))
 		p.hanging("", "", "  ", u.T("Packages of programming languages, and all that layers tell, were not looked at; x reads them."))
 	}
-	d.drawSummary(p, known, all)
+	d.drawSummary(p, known, all, i.Quickly())
 	d.drawScanners(p, i)
 	p.blank()
 	first, last := 0, 0
@@ -205,7 +205,7 @@ func (d *vulnerabilityPage) lines(u *ui, width int, i *image.Image) []string {
 
 // drawSummary draws how many there are, how old the knowledge is, and what is
 // not known.
-func (d *vulnerabilityPage) drawSummary(p *printer, known *vulnerability.Result, all []vulnerability.Vulnerability) {
+func (d *vulnerabilityPage) drawSummary(p *printer, known *vulnerability.Result, all []vulnerability.Vulnerability, quickly bool) {
 	t := &p.theme
 	count := map[checks.Severity]int{}
 	for i := range all {
@@ -227,6 +227,8 @@ func (d *vulnerabilityPage) drawSummary(p *printer, known *vulnerability.Result,
 	if known.Packages > 0 {
 		l.add(t.dim, p.T("of %d packages", known.Packages))
 		p.lines = append(p.lines, l.end())
+	} else if len(known.NoData) == 0 && quickly {
+		p.text("", p.T("No database of a package manager was found in this image. What else it holds is not known."))
 	} else if len(known.NoData) == 0 {
 		p.text("", p.T("No list of packages was found in this image, and no program that names its libraries: there is nothing to look up."))
 	}
