@@ -56,7 +56,12 @@ func tagOf(digest string) string { return strings.Replace(digest, ":", "-", 1) }
 
 // classic pushes what cosign 2 pushes: claimed is the digest in the payload.
 func (s signer) classic(digest, claimed string, more map[string]string) {
-	payload := fmt.Appendf(nil, `{"critical":{"identity":{"docker-reference":%q},"image":{"docker-manifest-digest":%q},"type":"cosign container image signature"},"optional":null}`, s.repo.Host+"/"+s.repo.Name, claimed)
+	s.classicOf(kindSimple, digest, claimed, more)
+}
+
+// classicOf is classic with a payload that calls itself kind.
+func (s signer) classicOf(kind, digest, claimed string, more map[string]string) {
+	payload := fmt.Appendf(nil, `{"critical":{"identity":{"docker-reference":%q},"image":{"docker-manifest-digest":%q},"type":%q},"optional":null}`, s.repo.Host+"/"+s.repo.Name, claimed, kind)
 	layer := s.repo.Blob(typeSimple, payload)
 	annotations := map[string]string{"dev.cosignproject.cosign/signature": base64.StdEncoding.EncodeToString(s.sign(payload))}
 	for key, value := range more {
@@ -75,14 +80,13 @@ func (s signer) manifest(tag string, layer map[string]any, more map[string]any) 
 	return s.repo.Manifest(tag, ocispec.MediaTypeImageManifest, m)
 }
 
-// dsse returns an envelope about digest.
-func (s signer) dsse(digest, predicate string) []byte {
-	payload, err := json.Marshal(map[string]any{"_type": "https://in-toto.io/Statement/v1", "predicateType": predicate, "predicate": map[string]any{},
+// dsse returns an envelope about digest, with a payload of a kind and a type.
+func (s signer) dsse(digest, predicate, kind, statement string) []byte {
+	payload, err := json.Marshal(map[string]any{"_type": statement, "predicateType": predicate, "predicate": map[string]any{},
 		"subject": []any{map[string]any{"digest": map[string]string{"sha256": strings.TrimPrefix(digest, "sha256:")}}}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	const kind = "application/vnd.in-toto+json"
 	sig := s.sign(fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(kind), kind, len(payload), payload))
 	data, _ := json.Marshal(map[string]any{"payload": payload, "payloadType": kind, "signatures": []any{map[string]any{"sig": sig}}})
 	return data
@@ -96,24 +100,33 @@ func (s signer) attach(image map[string]any, artifacts ...map[string]any) {
 
 // bundle pushes what cosign 3 pushes.
 func (s signer) bundle(image map[string]any, predicate string) map[string]any {
-	data, _ := json.Marshal(map[string]any{"mediaType": typeBundle + ".v0.3+json", "dsseEnvelope": json.RawMessage(s.dsse(image["digest"].(string), predicate))})
+	return s.bundled(image, s.dsse(image["digest"].(string), predicate, kindStatement, statements[1]))
+}
+
+func (s signer) bundled(image map[string]any, envelope []byte) map[string]any {
+	data, _ := json.Marshal(map[string]any{"mediaType": typeBundle + ".v0.3+json", "dsseEnvelope": json.RawMessage(envelope)})
 	d := s.manifest("", s.repo.Blob(typeBundle+".v0.3+json", data), map[string]any{"artifactType": typeBundle + ".v0.3+json", "subject": image})
 	d["artifactType"] = typeBundle + ".v0.3+json"
 	return d
 }
 
-// notation pushes what notation sign pushes, by a certificate of root.
-func (s signer) notation(image map[string]any, digest string, leaf testhelper.RSACertTuple, root testhelper.RSACertTuple, expiry time.Time) map[string]any {
+// notation pushes what notation sign pushes, by a certificate of root; change
+// is what is different about it.
+func (s signer) notation(image map[string]any, digest string, leaf testhelper.RSACertTuple, root testhelper.RSACertTuple, change func(*signature.SignRequest)) map[string]any {
 	s.t.Helper()
 	local, err := signature.NewLocalSigner([]*x509.Certificate{leaf.Cert, root.Cert}, leaf.PrivateKey)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	payload, _ := json.Marshal(map[string]any{"targetArtifact": map[string]any{"mediaType": ocispec.MediaTypeImageManifest, "digest": digest, "size": image["size"]}})
-	data, err := jws.NewEnvelope().Sign(&signature.SignRequest{
-		Payload: signature.Payload{ContentType: "application/vnd.cncf.notary.payload.v1+json", Content: payload},
-		Signer:  local, SigningTime: time.Now().Add(time.Second), Expiry: expiry, SigningScheme: signature.SigningSchemeX509, SigningAgent: "test",
-	})
+	request := signature.SignRequest{
+		Payload: signature.Payload{ContentType: kindNotation, Content: payload},
+		Signer:  local, SigningTime: time.Now().Add(time.Second), SigningScheme: signature.SigningSchemeX509, SigningAgent: "test",
+	}
+	if change != nil {
+		change(&request)
+	}
+	data, err := jws.NewEnvelope().Sign(&request)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -262,19 +275,59 @@ func TestBundlesAndAttestations(t *testing.T) {
 	w.expect(nil, "3", "https://slsa.dev/provenance/v0.2 found ; provenance")
 }
 
+// TestOtherTexts has the key of a project sign what are no signatures of an
+// image, though they name its digest: a review, a statement of another format.
+func TestOtherTexts(t *testing.T) {
+	w := newWorld(t, ecKey(t))
+	s := w.signer
+	image := s.repo.Image("1", "one", time.Now())
+	digest := image["digest"].(string)
+	s.classicOf("review comment", digest, digest, nil)
+	w.expect(w.policy, "1", "cosign failed "+whyKind+"; refused")
+	image = s.repo.Image("2", "two", time.Now())
+	digest = image["digest"].(string)
+	s.attach(image,
+		s.bundled(image, s.dsse(digest, predicateSigned, "text/x-review-comment", statements[1])),
+		s.bundled(image, s.dsse(digest, predicateSigned, kindStatement, "https://example.com/Comment/v1")),
+		s.bundled(image, s.dsse(digest, "https://slsa.dev/provenance/v1", "text/x-review-comment", statements[1])),
+		s.bundled(image, s.dsse(registrytest.Digest([]byte("another")), "https://slsa.dev/provenance/v1", kindStatement, statements[1])))
+	w.expect(w.policy, "2", "cosign failed "+whyKind+"; cosign failed "+whyKind+"; refused")
+	s.attach(image, s.bundled(image, s.dsse(digest, predicateSigned, kindStatement, statements[0])))
+	w.expect(w.policy, "2", "cosign verified acme.pub")
+}
+
 func TestNotation(t *testing.T) {
 	w := newWorld(t, ecKey(t))
 	s := w.signer
 	leaf, root := testhelper.GetRSALeafCertificate(), testhelper.GetRSARootCertificate()
 	image := s.repo.Image("1", "one", time.Now())
-	s.attach(image, s.notation(image, image["digest"].(string), leaf, root, time.Time{}))
+	s.attach(image, s.notation(image, image["digest"].(string), leaf, root, nil))
 	if got := w.looked(w.policy, "1"); !strings.HasPrefix(got, "Notation verified CN=") || strings.Contains(got, "refused") {
 		t.Errorf("%q", got)
 	}
 	w.expect(nil, "1", "Notation found "+whyNoRule)
 	other := s.repo.Image("2", "two", time.Now())
-	s.attach(other, s.notation(other, image["digest"].(string), leaf, root, time.Time{}))
+	s.attach(other, s.notation(other, image["digest"].(string), leaf, root, nil))
 	w.expect(w.policy, "2", "Notation failed "+whyOther+"; refused")
+	for _, c := range []struct {
+		want   string
+		change func(*signature.SignRequest)
+	}{
+		{"failed " + whyKind, func(r *signature.SignRequest) { r.Payload.ContentType = "text/x-review-comment" }},
+		{"found " + whyMore, func(r *signature.SignRequest) { r.SigningScheme = signature.SigningSchemeX509SigningAuthority }},
+		{"found " + whyMore, func(r *signature.SignRequest) {
+			r.ExtendedSignedAttributes = []signature.Attribute{{Key: "io.cncf.notary.verificationPlugin", Critical: true, Value: "com.example"}}
+		}},
+	} {
+		s.attach(other, s.notation(other, other["digest"].(string), leaf, root, c.change))
+		w.expect(w.policy, "2", "Notation "+c.want+"; refused")
+	}
+	s.attach(other, s.notation(other, other["digest"].(string), leaf, root, func(r *signature.SignRequest) {
+		r.ExtendedSignedAttributes = []signature.Attribute{{Key: "com.example.note", Value: "not critical"}}
+	}))
+	if got := w.looked(w.policy, "2"); !strings.HasPrefix(got, "Notation verified CN=") || strings.Contains(got, "refused") {
+		t.Errorf("%q", got)
+	}
 	strange := testhelper.GetRSASelfSignedSigningCertTuple("stranger")
 	third := s.repo.Image("3", "three", time.Now())
 	foreign, err := signature.NewLocalSigner([]*x509.Certificate{strange.Cert}, strange.PrivateKey)

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/notaryproject/notation-core-go/signature"
@@ -24,7 +25,19 @@ const (
 	whyOther   = "it is for another image"
 	whyWrong   = "no trusted key has made it"
 	whyForm    = "its form is not known here"
+	whyKind    = "what was signed is no image"
+	whyMore    = "it demands more than is looked at here: notation verify tells"
 )
+
+// What the signed text has to call itself. A key signs other things as well: a
+// signature of one of those is none of the image, whatever the text repeats.
+const (
+	kindSimple    = "cosign container image signature"
+	kindStatement = "application/vnd.in-toto+json"
+	kindNotation  = "application/vnd.cncf.notary.payload.v1+json"
+)
+
+var statements = []string{"https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1"}
 
 // simple verifies cosign's payload, which names the digest, with the signature
 // of its annotations:
@@ -38,7 +51,10 @@ func (i *inspection) simple(payload []byte, annotations map[string]string) Signa
 			}
 		}
 	}
-	if json.Unmarshal(payload, &p) != nil || p.Critical.Image.Digest != i.digest.String() {
+	switch {
+	case json.Unmarshal(payload, &p) != nil || p.Critical.Type != kindSimple:
+		return Signature{State: Failed, Why: whyKind}
+	case p.Critical.Image.Digest != i.digest.String():
 		return Signature{State: Failed, Why: whyOther}
 	}
 	sig, err := base64.StdEncoding.DecodeString(annotations["dev.cosignproject.cosign/signature"])
@@ -91,6 +107,7 @@ func (i *inspection) envelope(data []byte, predicate string) {
 		Signatures  []struct{ Sig []byte }
 	}
 	var statement struct {
+		Type          string `json:"_type"`
 		PredicateType string
 		Subject       []struct{ Digest map[string]string }
 	}
@@ -98,12 +115,18 @@ func (i *inspection) envelope(data []byte, predicate string) {
 		i.errs = append(i.errs, fmt.Errorf("an attestation of %s (%s): %s", i.name, predicate, whyForm))
 		return
 	}
-	ours := false
-	for _, s := range statement.Subject {
-		ours = ours || s.Digest[i.digest.Algorithm().String()] == i.digest.Encoded()
+	ours := func(s struct{ Digest map[string]string }) bool {
+		return s.Digest[i.digest.Algorithm().String()] == i.digest.Encoded()
 	}
-	result := Signature{State: Failed, Why: whyOther}
-	if ours {
+	about := false // this image
+	var result Signature
+	switch {
+	case e.PayloadType != kindStatement || !slices.Contains(statements, statement.Type):
+		result = Signature{State: Failed, Why: whyKind}
+	case !slices.ContainsFunc(statement.Subject, ours):
+		result = Signature{State: Failed, Why: whyOther}
+	default:
+		about = true
 		var sigs [][]byte
 		for _, s := range e.Signatures {
 			sigs = append(sigs, s.Sig)
@@ -113,11 +136,12 @@ func (i *inspection) envelope(data []byte, predicate string) {
 		message := fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(e.PayloadType), e.PayloadType, len(e.Payload), e.Payload)
 		result = i.byKey(message, sigs, len(e.Signatures) == 0)
 	}
-	if statement.PredicateType == predicateSigned {
+	switch {
+	case statement.PredicateType == predicateSigned:
 		i.signed("cosign", result)
-		return
+	case about:
+		i.status.Statements = append(i.status.Statements, Statement{Predicate: statement.PredicateType, State: result.State, By: result.By})
 	}
-	i.status.Statements = append(i.status.Statements, Statement{Predicate: statement.PredicateType, State: result.State, By: result.By})
 }
 
 // notation verifies an envelope of the Notary Project:
@@ -138,8 +162,19 @@ func (i *inspection) notation(mediaType string, data []byte) Signature {
 	var payload struct {
 		TargetArtifact struct{ Digest string }
 	}
-	if json.Unmarshal(content.Payload.Content, &payload) != nil || payload.TargetArtifact.Digest != i.digest.String() {
+	switch {
+	case content.Payload.ContentType != kindNotation || json.Unmarshal(content.Payload.Content, &payload) != nil:
+		return Signature{State: Failed, Why: whyKind}
+	case payload.TargetArtifact.Digest != i.digest.String():
 		return Signature{State: Failed, Why: whyOther}
+	}
+	signed := content.SignerInfo.SignedAttributes
+	// Roots are those of authorities that issue certificates: those that sign in
+	// the name of others, and vouch for the time, would have to be told apart.
+	// What is critical and not understood, like a plugin that has to agree, says
+	// that the signature must not be accepted without.
+	if signed.SigningScheme != signature.SigningSchemeX509 || slices.ContainsFunc(signed.ExtendedAttributes, func(a signature.Attribute) bool { return a.Critical }) {
+		return Signature{Why: whyMore}
 	}
 	switch {
 	case i.trust == nil:
@@ -147,7 +182,7 @@ func (i *inspection) notation(mediaType string, data []byte) Signature {
 	case len(i.trust.roots) == 0:
 		return Signature{Why: whyNoKey}
 	}
-	if expiry := content.SignerInfo.SignedAttributes.Expiry; !expiry.IsZero() && time.Now().After(expiry) {
+	if expiry := signed.Expiry; !expiry.IsZero() && time.Now().After(expiry) {
 		return Signature{State: Failed, Why: "it expired on " + expiry.Format(time.DateOnly)}
 	}
 	chain := content.SignerInfo.CertificateChain
