@@ -64,6 +64,7 @@ func bindings() []binding {
 		{group: groupFix, keys: []string{"i"}, show: "i", does: checks.Msg("ignore this finding, with a reason"), why: (*Model).whyNoAccept, do: still((*Model).acceptOne)},
 		{group: groupFix, keys: []string{"y"}, show: "y", does: checks.Msg("copy the equivalent commands"), why: (*Model).whyNoCopy, do: (*Model).copyCommands},
 		{group: groupFix, keys: []string{"u"}, show: "u", does: checks.Msg("undo the last change"), hint: checks.Msg("undo"), why: (*Model).whyNoUndo, do: (*Model).undoLast},
+		{group: groupFix, keys: []string{"O"}, show: "O", does: checks.Msg("watch what this container uses, to harden it by that"), why: (*Model).whyNoObservation, do: (*Model).openObservation},
 		{group: groupFix, keys: []string{"Q"}, show: "Q", does: checks.Msg("quarantine this container: pause, networks off, evidence kept"), why: (*Model).whyNoQuarantine, do: (*Model).quarantine},
 		{group: groupFix, keys: []string{"U"}, show: "U", does: checks.Msg("list of changes, undo any"), why: (*Model).whyNoLedger, do: (*Model).openLedger},
 

@@ -64,6 +64,10 @@ type Options struct {
 	// they say comes as an update. Nil disables the key.
 	Scanners func(ctx context.Context, ref checks.Ref, progress func(fixes.Progress)) error
 
+	// Observe begins to follow what a container uses, or ends that; what is seen
+	// comes with the updates. Nil disables the key.
+	Observe func(ctx context.Context, ref checks.Ref, on bool)
+
 	// QuickLook looks at the packages of the distribution in an image without
 	// reading its layers, by making a container that never starts; what it sees
 	// comes as an update. Nil disables the key.

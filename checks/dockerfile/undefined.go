@@ -49,7 +49,11 @@ var variableUndefined = check(checks.Check{
 				}
 			}
 			if in.Keyword == "ARG" || in.Keyword == "ENV" {
-				for _, p := range f.Pairs(in) {
+				pairs := f.Pairs(in)
+				if f.valueAsName(in) {
+					pairs = pairs[:1] // the other is meant as its value
+				}
+				for _, p := range pairs {
 					set[p.Name] = true
 					if strings.Contains(p.Name, "$") {
 						set[anyName] = true

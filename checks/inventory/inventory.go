@@ -26,14 +26,15 @@ type Item struct {
 
 // Status is what a row shows beside the name before anything was inspected.
 type Status struct {
-	State   string // of a container: "running", "exited", "created", "paused", "restarting", "dead"; else ""
-	Image   string // reference a container was created from
-	Health  string // "healthy", "unhealthy", "starting" or ""
-	Project string // compose project or ""
-	Size    int64  // bytes of an image
-	Created time.Time
-	Kept    bool   // an original that a fix replaced and keeps for undo
-	Layers  Layers // of an image: whether they were read
+	State    string // of a container: "running", "exited", "created", "paused", "restarting", "dead"; else ""
+	Image    string // reference a container was created from
+	Health   string // "healthy", "unhealthy", "starting" or ""
+	Project  string // compose project or ""
+	Size     int64  // bytes of an image
+	Created  time.Time
+	Observed bool   // what it uses is followed right now
+	Kept     bool   // an original that a fix replaced and keeps for undo
+	Layers   Layers // of an image: whether they were read
 }
 
 // Layers is how far the layers of an image were read.

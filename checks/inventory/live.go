@@ -105,6 +105,8 @@ type world struct {
 	scans    scans
 	inquiry  inquiry
 
+	observing map[identity]context.CancelFunc // containers whose use is followed
+
 	engineListed, filesListed bool // everything of this source has been listed once
 	engine                    engine.Info
 
@@ -120,7 +122,7 @@ const readers = 4
 // updates: lists first, details as they are read. It may be called once.
 func (v *Inventory) Watch(ctx context.Context) <-chan Update {
 	updates := make(chan Update)
-	w := &world{v: v, out: newOutbox(), items: map[identity]Item{}, reading: map[identity]bool{}, images: &images{}, attached: map[identity]host.Attached{}, users: map[identity]string{}, scans: newScans(), inquiry: newInquiry()}
+	w := &world{v: v, out: newOutbox(), items: map[identity]Item{}, reading: map[identity]bool{}, images: &images{}, attached: map[identity]host.Attached{}, users: map[identity]string{}, scans: newScans(), inquiry: newInquiry(), observing: map[identity]context.CancelFunc{}}
 	w.looks.at, w.alerts = map[identity]time.Time{}, map[string][]runtime.Alert{}
 	w.out.engine = EngineState{Phase: Absent, Demo: v.options.Demo, Err: v.options.Absent}
 	w.out.pending = true

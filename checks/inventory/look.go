@@ -251,10 +251,10 @@ func (w *world) looked(seen *container.Container) {
 	if !ok {
 		return
 	}
-	around, alerts := now.Around, now.Alerts
+	around, alerts, observed := now.Around, now.Alerts, now.Observed
 	item.Subject = inherit(now, seen)
 	if c := item.Subject.(*container.Container); c != now {
-		c.Around, c.Alerts = around, alerts
+		c.Around, c.Alerts, c.Observed = around, alerts, observed
 	} else {
 		delete(w.looks.at, key) // it was started anew meanwhile
 	}
@@ -268,6 +268,7 @@ func (w *world) renewed(item Item) Item {
 		return item
 	}
 	key := identify(item.Ref)
+	_, item.Status.Observed = w.observing[key]
 	with := c
 	if before, ok := w.items[key].Subject.(*container.Container); ok {
 		if with = inherit(c, before); with == c {

@@ -8,10 +8,13 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
 	"plimsoll/checks"
+	"plimsoll/checks/container"
 	"plimsoll/checks/dockerfile"
 	"plimsoll/checks/inventory"
 	"plimsoll/checks/terminal"
@@ -26,6 +29,7 @@ type fixOptions struct {
 	prove                bool
 	quarantine           bool
 	writeBack, deploy    bool
+	observe              time.Duration
 }
 
 func (a *app) fixCommand() *cobra.Command {
@@ -70,6 +74,7 @@ A plan is shown and asked about before it is applied; --yes applies without aski
 	f.BoolVar(&o.quarantine, "quarantine", false, a.T("isolate containers instead: pause, networks off, evidence kept; undo lets them go"))
 	f.BoolVar(&o.prove, "prove-by-building", false, a.T("build a Dockerfile as it is and as it would be, run both images for a moment, and compare"))
 	f.BoolVar(&o.writeBack, "write-back", false, a.T("write in the compose file what its containers were hardened with and it has not"))
+	f.DurationVar(&o.observe, "observe", 0, a.T("watch what a container uses for this `time` first, such as 10m: limits and hardening are proposed by it"))
 	f.BoolVar(&o.deploy, "up", false, a.T("put what was changed to use: docker compose up for a compose file, a reload or restart of the engine for its own"))
 	c.MarkFlagsMutuallyExclusive("dry-run", "yes")
 	for _, other := range []string{"check", "update", "pull", "beside", "prove-by-building"} {
@@ -103,6 +108,12 @@ func (a *app) fix(cmd *cobra.Command, s *session, args []string, o fixOptions, v
 		if item.Subject == nil {
 			errs = append(errs, fmt.Errorf("%s: %s", terminal.Line(item.Ref.Name), a.explain(errors.Join(item.Report.Errors...))))
 			continue
+		}
+		if o.observe > 0 && item.Ref.Kind == checks.Container {
+			if item, err = a.observe(cmd.Context(), s, item, o.observe); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %s", terminal.Line(item.Ref.Name), a.explain(err)))
+				continue
+			}
 		}
 		request := fixes.Request{Findings: chosen(item.Report.Findings, o.checks), Values: values, Update: o.update, Pull: o.pull, Beside: o.beside}
 		switch ofContainer, ofImage := item.Ref.Kind == checks.Container, item.Ref.Kind == checks.Image; {
@@ -249,4 +260,18 @@ func (a *app) ask(question string) (bool, error) {
 	}
 	answer = strings.ToLower(strings.TrimSpace(answer))
 	return answer == "y" || answer == "yes" || answer == "j" || answer == "ja", nil
+}
+
+// observe watches what the container of item uses for a while, and says so in
+// one line that is overwritten where somebody looks.
+func (a *app) observe(ctx context.Context, s *session, item inventory.Item, d time.Duration) (inventory.Item, error) {
+	began := time.Now()
+	item, err := s.inventory.Watched(ctx, item, d, func(c *container.Container) {
+		if a.isTerminal {
+			fmt.Fprintf(a.err, "\r\x1b[K%s", a.T("watching %s: %s of %s, memory at most %s, %d threads", terminal.Line(item.Ref.Name),
+				time.Since(began).Round(time.Second), d, units.BytesSize(float64(c.Observed.MemoryPeak)), int(c.Observed.PidsPeak)))
+		}
+	})
+	a.clearProgress()
+	return item, err
 }

@@ -102,6 +102,7 @@ func (a *app) screenOptions(ctx context.Context, s *session) tui.Options {
 		Advisories: a.advisories(s),
 		Scanners:   a.scanners(s),
 		QuickLook:  s.inventory.QuickLook,
+		Observe:    s.inventory.Observe,
 		ReadOnly:   a.readOnly,
 		History:    a.screenHistory(s),
 		Demo:       a.demo,
