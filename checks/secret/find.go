@@ -32,6 +32,7 @@ func Find(text string) []Match {
 // assigned adds the values in NAME=value, NAME: value and --name value, quoted
 // or not, where the name is sensitive.
 func assigned(text string, found []Match) []Match {
+	values := valueReader{text: text}
 	for at := 0; at < len(text); at++ {
 		var name string
 		value := at + 1
@@ -40,7 +41,7 @@ func assigned(text string, found []Match) []Match {
 			name = nameBefore(text, at)
 		case c == '-' && strings.HasPrefix(text[at:], "--") && at+2 < len(text) && isLetter(text[at+2]):
 			value = at + 2
-			for value < len(text) && isName(text[value]) {
+			for value < len(text) && value-at < longestName && isName(text[value]) {
 				value++
 			}
 			if value < len(text) && (text[value] == ' ' || text[value] == '\t') {
@@ -50,7 +51,7 @@ func assigned(text string, found []Match) []Match {
 		if name == "" || !SensitiveName(name) {
 			continue
 		}
-		start, end := valueAt(text, value)
+		start, end := values.at(value)
 		if Literal(text[start:end]) {
 			found = append(found, Match{"sensitive-name", start, end})
 			at = end - 1
@@ -66,6 +67,7 @@ func userPasswords(text string, found []Match) []Match {
 		return found
 	}
 	for _, option := range []string{"-u", "--user", "-U", "--proxy-user"} {
+		values := valueReader{text: text}
 		for at := 0; ; {
 			i := strings.Index(text[at:], option)
 			if i < 0 {
@@ -82,8 +84,8 @@ func userPasswords(text string, found []Match) []Match {
 			} else if len(option) > 2 {
 				continue // another option
 			}
-			start, end := valueAt(text, value)
-			colon := strings.IndexByte(text[start:end], ':')
+			start, end := values.at(value)
+			colon := strings.IndexByte(text[start:min(end, start+longestName)], ':')
 			if colon <= 0 {
 				continue
 			}
@@ -106,14 +108,27 @@ func nameBefore(text string, at int) string {
 		end--
 	}
 	start := end
-	for start > 0 && end-start < 200 && isName(text[start-1]) {
+	for start > 0 && end-start < longestName && isName(text[start-1]) {
 		start--
 	}
 	return strings.TrimLeft(text[start:end], "-.")
 }
 
-// valueAt returns the range of the value that begins at or after at.
-func valueAt(text string, at int) (start, end int) {
+// longestName is how many bytes the name of a setting or a user has at most.
+const longestName = 200
+
+// A valueReader finds values in a text. Of text that somebody made for it, such
+// as a thousand names without a blank between them, each value reaches to the
+// end: what was read once is not read again.
+type valueReader struct {
+	text string
+	end  int // of the last value without quotes
+}
+
+// at returns the range of the value that begins at or after at, which may not
+// lie before that of the call before.
+func (r *valueReader) at(at int) (start, end int) {
+	text := r.text
 	for at < len(text) && (text[at] == ' ' || text[at] == '\t') {
 		at++
 	}
@@ -127,11 +142,13 @@ func valueAt(text string, at int) (start, end int) {
 		}
 		return start, min(end, len(text))
 	}
-	end = at
-	for end < len(text) && !strings.ContainsRune(" \t\r\n\"',;&|", rune(text[end])) {
-		end++
+	if at >= r.end {
+		r.end = at
+		for r.end < len(text) && !strings.ContainsRune(" \t\r\n\"',;&|", rune(text[r.end])) {
+			r.end++
+		}
 	}
-	return at, end
+	return at, r.end
 }
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
@@ -158,11 +175,14 @@ func Tokens(text string) []Match {
 // "://:p@".
 const shortest = 6
 
+// longestWord is longer than any word that is no secret, such as Mask.
+const longestWord = 32
+
 // Literal reports whether value can be a secret itself, rather than nothing, a
 // reference to a variable, a switch, a path or a placeholder.
 func Literal(value string) bool {
 	v := strings.Trim(value, `"' `)
-	switch strings.ToLower(v) {
+	switch strings.ToLower(v[:min(len(v), longestWord)]) {
 	case "", "true", "false", "yes", "no", "on", "off", "null", "none", "nil", "undefined", "0", "1", strings.ToLower(Mask):
 		return false
 	}

@@ -1,6 +1,12 @@
 // Package secret recognises credentials by name and by form, and masks them.
 package secret
 
+import (
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
 // Mask is what is shown in place of a secret value. Its length says nothing.
 const Mask = "••••••••"
 
@@ -10,8 +16,13 @@ type Match struct {
 	Start, End int    // byte range of the secret value itself
 }
 
-// Redact returns text with every secret value in it masked.
+// Redact returns text with every secret value in it masked. Colours and other
+// commands to a terminal are taken out first: they may stand between a name and
+// its value, as in the logs of programs that think they write to one.
 func Redact(text string) string {
+	if strings.ContainsAny(text, "\x1b\u009b\u009d") {
+		text = ansi.Strip(strings.NewReplacer("\u009b", "\x1b[", "\u009d", "\x1b]").Replace(text))
+	}
 	matches := Find(text)
 	if len(matches) == 0 {
 		return text

@@ -171,3 +171,25 @@ func TestPasswordsOfCurl(t *testing.T) {
 		}
 	}
 }
+
+// Text that was made to be read again and again takes time by its length. By
+// the square of it this would not end before the tests are stopped.
+func TestNoTextTakesForEver(t *testing.T) {
+	for _, piece := range []string{"key:$", "key=", `key:"$`, "key:'$", "--a", "--key ", "curl /-u=", "curl -u x", "-u=a:$", "://a:", "-----BEGIN PRIVATE KEY-----", "key:/", "authorization: "} {
+		Find("curl " + strings.Repeat(piece, 2<<20/len(piece)))
+	}
+}
+
+func TestRedactColoured(t *testing.T) {
+	for _, text := range []string{
+		"\x1b[36mpassword\x1b[0m=hunter2abc", "password\x1b[0m=\x1b[1;31mhunter2abc\x1b[0m", "\x1b]8;;https://x\x07password\x1b]8;;\x07: hunter2abc", "pass\x1b[Kword=hunter2abc",
+		"password=hun\x1b[0mter2abc", "\u009b36mpassword\u009b0m=hunter2abc",
+	} {
+		if got := Redact(text); strings.Contains(got, "hunter2") || strings.Contains(got, "ter2abc") {
+			t.Errorf("%q becomes %q", text, got)
+		}
+	}
+	if got := Redact("\x1b[31mred\x1b[0m"); got != "red" {
+		t.Errorf("colours become %q", got)
+	}
+}

@@ -34,10 +34,11 @@ var systemPath = sync.OnceValue(func() *regexp.Regexp {
 
 // isPath reports whether value names a file rather than being a secret.
 func isPath(value string) bool {
+	const longestPath = 4096 // that Linux opens
 	for _, start := range []string{"./", "../", "~/", "/run/secrets/"} {
 		if strings.HasPrefix(value, start) {
 			return true
 		}
 	}
-	return strings.HasPrefix(value, "/") && systemPath().MatchString(value)
+	return strings.HasPrefix(value, "/") && len(value) <= longestPath && systemPath().MatchString(value)
 }
