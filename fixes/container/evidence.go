@@ -49,6 +49,9 @@ type evidenceFile struct {
 	SHA256  string `json:"sha256,omitempty"`
 	Source  string `json:"source"` // the equivalent command
 	Missing string `json:"missing,omitempty"`
+
+	// Cut says that there was more, of which the file has the end.
+	Cut bool `json:"cut,omitempty"`
 }
 
 // collect writes the evidence about a container, as far as it can be had, into
@@ -57,22 +60,22 @@ type evidenceFile struct {
 func (m *Mechanic) collect(ctx context.Context, j quarantineJournal) checks.Message {
 	dir := private.Dir{Path: j.Evidence}
 	list := manifest{Schema: 1, Tx: j.Tx, Container: j.Container, Name: j.Name, Taken: m.o.Now().UTC(), Masked: "values of secrets"}
-	missing := 0
+	missing, cut := 0, 0
 	for _, part := range []struct {
 		name, source string
-		read         func(context.Context, string) ([]byte, error)
+		read         func(context.Context, string) (data []byte, cut bool, err error)
 	}{
-		{"inspect.json", "docker inspect", m.inspected},
-		{"top.json", "docker top -eo pid,ppid,uid,args", m.processes},
-		{"diff.json", "docker diff", m.differences},
-		{"stats.json", "docker stats --no-stream", m.sampled},
+		{"inspect.json", "docker inspect", whole(m.inspected)},
+		{"top.json", "docker top -eo pid,ppid,uid,args", whole(m.processes)},
+		{"diff.json", "docker diff", whole(m.differences)},
+		{"stats.json", "docker stats --no-stream", whole(m.sampled)},
 		{"logs.txt", "docker logs --tail " + logLines + " --timestamps", m.printed},
 		{"events.json", "docker events --since 1h", m.happened},
 	} {
 		bounded, stop := context.WithTimeout(ctx, partWithin)
-		data, err := part.read(bounded, j.Container)
+		data, more, err := part.read(bounded, j.Container)
 		stop()
-		f := evidenceFile{Name: part.name, Source: part.source}
+		f := evidenceFile{Name: part.name, Source: part.source, Cut: more && err == nil}
 		if err == nil {
 			err = dir.Write(part.name, data)
 		}
@@ -82,6 +85,9 @@ func (m *Mechanic) collect(ctx context.Context, j quarantineJournal) checks.Mess
 		} else {
 			sum := sha256.Sum256(data)
 			f.Bytes, f.SHA256 = len(data), hex.EncodeToString(sum[:])
+		}
+		if f.Cut {
+			cut++
 		}
 		list.Files = append(list.Files, f)
 	}
@@ -95,7 +101,18 @@ func (m *Mechanic) collect(ctx context.Context, j quarantineJournal) checks.Mess
 	case missing > 0:
 		return checks.Msg("evidence is in %s; %d of %d parts are missing, its manifest says why", clean(j.Evidence), missing, len(list.Files))
 	}
+	if cut > 0 {
+		return checks.Msg("evidence is in %s: %d files with their hashes; %d of them have the end of what there was, its manifest says which", clean(j.Evidence), len(list.Files), cut)
+	}
 	return checks.Msg("evidence is in %s: %d files with their hashes", clean(j.Evidence), len(list.Files))
+}
+
+// whole is a part of the evidence that is never cut.
+func whole(read func(context.Context, string) ([]byte, error)) func(context.Context, string) ([]byte, bool, error) {
+	return func(ctx context.Context, id string) ([]byte, bool, error) {
+		data, err := read(ctx, id)
+		return data, false, err
+	}
 }
 
 // maskedJSON writes v without the values of secrets.
@@ -189,45 +206,84 @@ func (m *Mechanic) sampled(ctx context.Context, id string) ([]byte, error) {
 	return maskedJSON(sample)
 }
 
-func (m *Mechanic) printed(ctx context.Context, id string) ([]byte, error) {
+// printed returns the end of the log: what happened last is what matters.
+func (m *Mechanic) printed(ctx context.Context, id string) ([]byte, bool, error) {
 	c, err := m.inspect(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	logs, err := m.engine.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Tail: logLines})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer logs.Close()
-	var text stdbytes.Buffer
+	end := tail{most: mostLog}
 	if c.Config.Tty {
-		_, err = io.Copy(&text, io.LimitReader(logs, mostLog))
+		_, err = io.Copy(&end, logs)
 	} else {
-		_, err = stdcopy.StdCopy(&text, &text, io.LimitReader(logs, mostLog))
+		_, err = stdcopy.StdCopy(&end, &end, logs)
 	}
-	if err != nil && text.Len() == 0 && !errors.Is(err, io.EOF) {
-		return nil, err
+	text, cut := end.text()
+	if err != nil && len(text) == 0 {
+		return nil, false, err
 	}
-	return []byte(terminal.Text(secret.Redact(text.String()))), nil
+	return []byte(terminal.Text(secret.Redact(string(text)))), cut || err != nil, nil
 }
 
-func (m *Mechanic) happened(ctx context.Context, id string) ([]byte, error) {
+// A tail keeps the end of what is written to it.
+type tail struct {
+	most int
+	kept []byte
+	lost bool
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.kept = append(t.kept, p...)
+	if len(t.kept) > 2*t.most { // so that it is moved seldom
+		t.kept, t.lost = append(t.kept[:0], t.kept[len(t.kept)-t.most:]...), true
+	}
+	return len(p), nil
+}
+
+// text returns what was kept, from the beginning of a line, and whether there
+// was more.
+func (t *tail) text() (text []byte, cut bool) {
+	text = t.kept
+	if len(text) > t.most {
+		text, t.lost = text[len(text)-t.most:], true
+	}
+	if !t.lost {
+		return text, false
+	}
+	if i := stdbytes.IndexByte(text, '\n'); i >= 0 {
+		text = text[i+1:]
+	}
+	return text, true
+}
+
+// happened returns the latest events.
+func (m *Mechanic) happened(ctx context.Context, id string) ([]byte, bool, error) {
 	now := time.Now() // the engine has a clock of its own, near ours
 	stamp := func(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
 	stream := m.engine.Events(ctx, client.EventsListOptions{
 		Since: stamp(now.Add(-eventsSince)), Until: stamp(now), Filters: client.Filters{}.Add("container", id),
 	})
-	all := []any{}
-	for len(all) < mostEvents {
+	all, cut := []any{}, false
+	for {
 		select {
 		case e := <-stream.Messages:
-			all = append(all, e)
+			if all = append(all, e); len(all) > 2*mostEvents {
+				all, cut = append(all[:0], all[len(all)-mostEvents:]...), true
+			}
 		case err := <-stream.Err:
 			if err != nil && !errors.Is(err, io.EOF) {
-				return nil, err
+				return nil, false, err
 			}
-			return maskedJSON(all)
+			if len(all) > mostEvents {
+				all, cut = all[len(all)-mostEvents:], true
+			}
+			data, err := maskedJSON(all)
+			return data, cut, err
 		}
 	}
-	return maskedJSON(all)
 }

@@ -192,8 +192,12 @@ func (pl *planner) quarantineSteps(d *quarantineDetail) {
 }
 
 func (m *Mechanic) applyQuarantine(ctx context.Context, tx string, plan *fixes.Plan, d *quarantineDetail, record fixer.Record, progress func(fixes.Progress)) (*fixes.Receipt, error) {
-	if _, err := m.unchanged(ctx, d.j.Container, plan.Fingerprint); err != nil {
+	now, err := m.unchanged(ctx, d.j.Container, plan.Fingerprint)
+	if err != nil {
 		return nil, err
+	}
+	if now.State.Paused { // taking it back would thaw what somebody else froze
+		return nil, fixes.ErrChanged
 	}
 	j, began := d.j, m.o.Now()
 	j.Tx, j.Evidence = tx, filepath.Join(d.j.Evidence, d.j.Name+"-"+tx)
@@ -241,10 +245,13 @@ func (m *Mechanic) isolated(ctx context.Context, j quarantineJournal) (checks.Me
 	if err != nil {
 		return checks.Message{}, err
 	}
-	for _, n := range j.Networks {
-		if _, still := c.NetworkSettings.Networks[n.Network]; still {
-			return checks.Message{}, failed("it is still connected to %s", clean(n.Network))
+	for name := range c.NetworkSettings.Networks { // also those that somebody else connects what starts
+		if name != network.NetworkHost && name != network.NetworkNone {
+			return checks.Message{}, failed("it is still connected to %s", clean(name))
 		}
+	}
+	if p := c.HostConfig.RestartPolicy; !p.IsNone() {
+		return checks.Message{}, failed("its restart policy is %s", clean(string(p.Name)))
 	}
 	if j.Pause && !c.State.Paused {
 		return checks.Message{}, failed("it was told to pause and runs")

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -222,6 +223,70 @@ func TestQuarantineRecovered(t *testing.T) {
 		l.back(before)
 		if now.State.Paused || l.entry(p.ID).State != ledger.RolledBack {
 			t.Errorf("taken back: paused %t, %s", now.State.Paused, l.entry(p.ID).State)
+		}
+	}
+}
+
+// What somebody else froze between plan and apply is left alone, and is never
+// thawed by taking a quarantine back.
+func TestQuarantineOfWhatIsPaused(t *testing.T) {
+	l := memoryLab(t)
+	id := suspect(l)
+	p := l.quarantine(id, nil)
+	if _, err := l.cli.ContainerPause(t.Context(), id, client.ContainerPauseOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.fixer.Apply(t.Context(), p, nil); !errors.Is(err, fixes.ErrChanged) {
+		t.Errorf("a container that was paused meanwhile: %v", err)
+	}
+	if !l.inspect(id).State.Paused {
+		t.Fatal("it was thawed")
+	}
+	if p := l.quarantine(id, nil); p.Blocked.IsZero() {
+		t.Error("a second pause is planned")
+	}
+}
+
+// A tool that connects whatever starts or changes is seen: the container is not
+// said to be cut off.
+func TestQuarantineConnectedAgain(t *testing.T) {
+	l := memoryLab(t)
+	id := suspect(l)
+	other := l.network("other", "")
+	l.server.Watch(func(c dockertest.Call) {
+		if c.Endpoint == "POST /networks/{id}/disconnect" {
+			l.server.Watch(nil)
+			if _, err := l.cli.NetworkConnect(t.Context(), other, client.NetworkConnectOptions{Container: id}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err := l.applyFails(l.quarantine(id, nil)); !strings.Contains(err.Error(), other) {
+		t.Errorf("%v, want the network %s", err, other)
+	}
+}
+
+// Of what is too much the end is kept, from the beginning of a line.
+func TestTail(t *testing.T) {
+	for _, test := range []struct {
+		write []string
+		want  string
+		cut   bool
+	}{
+		{nil, "", false},
+		{[]string{"a\n", "b\n"}, "a\nb\n", false},
+		{[]string{"first\nsecond\n", "third\n"}, "third\n", true},
+		{[]string{"0123456789012345678901234567890123456789\nend\n"}, "end\n", true},
+		{[]string{strings.Repeat("x", 100)}, strings.Repeat("x", 10), true},
+	} {
+		end := tail{most: 10}
+		for _, p := range test.write {
+			if n, err := end.Write([]byte(p)); n != len(p) || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		if text, cut := end.text(); string(text) != test.want || cut != test.cut {
+			t.Errorf("%q: kept %q, cut %t", test.write, text, cut)
 		}
 	}
 }
