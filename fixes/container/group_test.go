@@ -2,7 +2,6 @@ package container
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -194,46 +193,82 @@ func TestLastOneTakesAllBack(t *testing.T) {
 	}
 }
 
-// TestGroupIsInterrupted leaves the update of two containers at each of its
-// steps: all are as before, or all are new.
+// TestFirstOneIsWatched: one that is healthy at first and ends a little later is
+// seen to before the others follow.
+func TestFirstOneIsWatched(t *testing.T) {
+	l := memoryLab(t)
+	l.m.o.Grace = 3 * time.Second
+	old := l.load(dockertest.Probe("app:1", "-x", "old"))[0]
+	for _, n := range []string{"a", "b"} {
+		l.run(n, client.ContainerCreateOptions{Config: &api.Config{Image: "app:1"}, HostConfig: &api.HostConfig{}})
+	}
+	before := l.inspected([]string{l.prefix + "a", l.prefix + "b"})
+	image := dockertest.Probe("app:1", "-exit-after", "700ms", "-code", "9")
+	image.Config.Healthcheck = dockertest.ProbeCheck()
+	l.load(image)
+	p, err := l.fixer.Plan(t.Context(), l.imageOf(old), fixes.Request{Update: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	watched := false
+	_, err = l.fixer.Apply(t.Context(), p, func(now fixes.Progress) {
+		watched = watched || strings.Contains(now.Message.String(), "before the others")
+	})
+	if err == nil || !strings.Contains(err.Error(), "exit code 9") || !watched {
+		t.Errorf("watched %t, %v", watched, err)
+	}
+	l.asBefore(before)
+	if now := l.inspect(l.prefix + "b"); now.State.StartedAt != before[l.prefix+"b"].State.StartedAt {
+		t.Error("the second was touched")
+	}
+}
+
+// TestUpdateIsInterrupted leaves the update of one container and that of two at
+// each step: all are as before, the tag too, or all are new.
 //
 //scenario:12
-func TestGroupIsInterrupted(t *testing.T) {
+func TestUpdateIsInterrupted(t *testing.T) {
+	t.Run("one", func(t *testing.T) { interrupt(t, false, false) })
+	t.Run("all", func(t *testing.T) { interrupt(t, true, false) })
+	t.Run("all, late", func(t *testing.T) { interrupt(t, true, true) })
+}
 
-	const died = "died here"
+func interrupt(t *testing.T, all, late bool) {
+	t.Parallel()
 	for at := 0; ; at++ {
 		l := memoryLab(t)
 		l.m.o.Grace, l.m.o.Poll = 10*time.Millisecond, 2*time.Millisecond
 		old := l.load(dockertest.Probe("app:1", "-x", "old"))[0]
 		a := l.run("a", service())
-		l.run("b", client.ContainerCreateOptions{Config: &api.Config{Image: "app:1"}, HostConfig: &api.HostConfig{NetworkMode: api.NetworkMode("container:" + a)}})
-		names := []string{l.prefix + "a", l.prefix + "b"}
+		names := []string{l.prefix + "a"}
+		var what checks.Subject = l.subject(l.prefix + "a")
+		mortal := &mortal{Mechanic: l.m}
+		if all {
+			l.run("b", client.ContainerCreateOptions{Config: &api.Config{Image: "app:1"}, HostConfig: &api.HostConfig{NetworkMode: api.NetworkMode("container:" + a)}})
+			names = append(names, l.prefix+"b")
+			what, mortal.Mechanic = l.imageOf(old), NewGroup(l.m)
+		}
 		before := l.inspected(names)
 		id := l.server.Publish(l.prefix+"app:1", dockertest.Probe(l.prefix+"app:1", "-x", "new"))
 		request := fixes.Request{Update: true, Pull: true}
-		p, err := l.fixer.Plan(t.Context(), l.imageOf(old), request)
+		p, err := l.fixer.Plan(t.Context(), what, request)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if request.Fetched, err = l.fixer.Fetch(t.Context(), p, nil); err != nil {
 			t.Fatal(err)
 		}
-		if p, err = l.fixer.Plan(t.Context(), l.imageOf(old), request); err != nil {
+		if p, err = l.fixer.Plan(t.Context(), what, request); err != nil {
 			t.Fatal(err)
 		}
-		seen := 0
-		mortal := l.with(&mortal{NewGroup(l.m), func() {
-			if seen++; seen == at+1 {
-				panic(died)
-			}
-		}})
+		mortal.left, mortal.late = at+1, late
 		ended := func() (ended bool) {
 			defer func() { ended = recover() == nil }()
-			_, err = mortal.Apply(t.Context(), p, nil)
+			_, err = l.with(what.Ref().Kind, mortal).Apply(t.Context(), p, nil)
 			return
 		}()
 		if ended {
-			if err != nil || at < 12 {
+			if err != nil || at < 8 {
 				t.Errorf("after %d steps: %v", at, err)
 			}
 			return
@@ -262,22 +297,29 @@ func TestGroupIsInterrupted(t *testing.T) {
 	}
 }
 
-// A mortal mechanic calls die before each step, after that is on disk.
+// A mortal mechanic dies once so many steps are on disk, or just before the last
+// of them is.
 type mortal struct {
-	*Group
-	die func()
+	fixer.Mechanic
+	left int
+	late bool
 }
 
 func (m *mortal) Apply(ctx context.Context, id string, p *fixes.Plan, r fixer.Record, progress func(fixes.Progress)) (*fixes.Receipt, error) {
-	return m.Group.Apply(ctx, id, p, func(step int, inverse any) error {
-		data, _ := json.Marshal(inverse)
-		err := r(step, json.RawMessage(data))
-		m.die()
+	return m.Mechanic.Apply(ctx, id, p, func(step int, inverse any) error {
+		m.left--
+		if m.left == 0 && m.late && step > 0 {
+			panic("killed")
+		}
+		err := r(step, inverse)
+		if m.left == 0 {
+			panic("killed")
+		}
 		return err
 	}, progress)
 }
 
-// with returns a fixer whose mechanic for images is m.
-func (l *lab) with(m fixer.Mechanic) *fixer.Dispatcher {
-	return fixer.New(fixer.Options{Ledger: l.ledger, Mechanics: map[checks.Kind]fixer.Mechanic{checks.Image: m}, Engine: l.engineID})
+// with returns a fixer whose mechanic for a kind is m.
+func (l *lab) with(kind checks.Kind, m fixer.Mechanic) *fixer.Dispatcher {
+	return fixer.New(fixer.Options{Ledger: l.ledger, Mechanics: map[checks.Kind]fixer.Mechanic{kind: m}, Engine: l.engineID})
 }
