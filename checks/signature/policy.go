@@ -23,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/distribution/reference"
 
@@ -68,6 +69,11 @@ func Load(rules []Rule) (*Policy, error) {
 		if len(r.Images) == 0 || len(r.Keys)+len(r.Certificates) == 0 {
 			return nil, errors.New("signed-by: a rule needs images, and keys or certificates")
 		}
+		for _, place := range r.Images {
+			if !matches(place) {
+				return nil, fmt.Errorf("signed-by: %q is no registry and no folder of one", place)
+			}
+		}
 		for _, name := range r.Keys {
 			block, err := readPEM(r.Root, name)
 			if err != nil {
@@ -95,6 +101,17 @@ func Load(rules []Rule) (*Policy, error) {
 		p.rules = append(p.rules, t)
 	}
 	return p, nil
+}
+
+// matches reports whether any image can be in place: a rule with a tag, an
+// address or a pattern in its middle would demand nothing, and nobody would know.
+func matches(place string) bool {
+	name := strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(strings.TrimSpace(place), "/*"), "/"))
+	if rest, ok := strings.CutPrefix(name, "*"); ok {
+		name = "any.example" + rest
+	}
+	named, err := reference.ParseNormalizedNamed(name + "/any")
+	return err == nil && checks.FromRegistry([]string{place}, named.Name())
 }
 
 func readPEM(dir, name string) ([]*pem.Block, error) {

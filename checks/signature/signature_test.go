@@ -398,6 +398,32 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
+// TestPlaces has images that a project names in other ways than its user, and
+// rules that no image could ever match.
+func TestPlaces(t *testing.T) {
+	p := &Policy{rules: []trust{{images: []string{"ghcr.io/acme", "acme"}}}}
+	for _, name := range []string{"ghcr.io/acme/shop", "GHCR.IO/acme/shop", "ghcr.io:443/acme/shop", "acme/shop", "registry-1.docker.io/acme/shop", "index.docker.io/acme/shop:1"} {
+		named, err := reference.ParseNormalizedNamed(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !p.Demands(named) {
+			t.Errorf("%s needs no signature", name)
+		}
+	}
+	for place, want := range map[string]bool{
+		"ghcr.io": true, "ghcr.io/acme": true, "GHCR.io/Acme/*": true, "acme": true, "*": true, "*/acme": true, "*.example.com": true, "*:5000": true, "[::1]:5000/acme": true, "localhost": true,
+		"": false, " ": false, "/": false, "https://ghcr.io/acme": false, "ghcr.io/acme/shop:1": false, "ghcr.io/acme/*-prod": false, "ghcr.*/acme": false, "ghcr.io/acme/shop@sha256:0": false,
+	} {
+		if got := matches(place); got != want {
+			t.Errorf("%q: %v", place, got)
+		}
+	}
+	if _, err := Load([]Rule{{Images: []string{"https://ghcr.io/acme"}, Keys: []string{"absent"}}}); err == nil || !strings.Contains(err.Error(), "no registry") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestProjectCannotWeaken has a project trust another key for the same images.
 func TestProjectCannotWeaken(t *testing.T) {
 	w := newWorld(t, ecKey(t))
