@@ -97,8 +97,9 @@ func (m *Mechanic) pull(ctx context.Context, ref string, tell func(*fixes.Transf
 	}
 	explain := func(err error) error {
 		err = pullError(ref, options.RegistryAuth != "", err)
-		if locked != nil && ctx.Err() == nil {
-			err = errors.Join(err, fmt.Errorf("credentials for it could not be read: %s", clean(locked.Error())))
+		var p *checks.Problem
+		if locked != nil && errors.As(err, &p) {
+			p.Do = checks.Msg("its credentials could not be read (%s)", clean(locked.Error()))
 		}
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
@@ -128,7 +129,9 @@ func (a *app) fix(cmd *cobra.Command, s *session, args []string, o fixOptions, v
 			continue
 		}
 		nothing = false
-		if err := a.fixOne(cmd, s, item, request, o); err != nil {
+		if err := a.fixOne(cmd, s, item, request, o); errdefs.IsNotModified(err) {
+			cmd.Println(a.explain(err))
+		} else if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %s", terminal.Line(item.Ref.Name), a.explain(err)))
 		}
 	}

@@ -217,9 +217,6 @@ func TestUpdateFromARegistry(t *testing.T) {
 	if now := s.inspect("app"); now.ID != before.ID || now.State.StartedAt != before.State.StartedAt {
 		t.Fatal("it was touched")
 	}
-	if code, out, errs := plimsoll(t, "fix", "--host", s.cli.DaemonHost(), "--update", "--pull", "--dry-run", "container:"+s.prefix+"app", "--check", "container-too-old"); code != 0 || !strings.Contains(out, "To be fetched first") || s.tagged() != "old" {
-		t.Errorf("dry run: exit %d, %s%s", code, out, errs)
-	}
 	// The finding's fix moves all containers of the tag: there is one.
 	code, out, errs = plimsoll(t, "fix", "--host", s.cli.DaemonHost(), "--check", "image-outdated", "--yes", "image:"+s.ref)
 	if code != 0 || !strings.Contains(out, "What the new image changes") || !strings.Contains(out, "1 of 1 layers") || !strings.Contains(out, s.prefix+"app runs the image") {
@@ -252,5 +249,40 @@ func TestUpdateFromARegistry(t *testing.T) {
 	}
 	if now := s.inspect("app"); now.ID != before.ID || !now.State.Running || s.tagged() != "old" {
 		t.Errorf("undone, it is %s of %s, the tag names %s", now.ID, s.named(now.Image), s.tagged())
+	}
+}
+
+// TestNothingNewer: a look fetches nothing, and to be up to date is no failure.
+func TestNothingNewer(t *testing.T) {
+	home(t)
+	server := dockertest.New()
+	image := dockertest.Probe("app:1")
+	image.ID = server.AddImage(image)
+	server.Publish("app:1", image)
+	if err := server.Start(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	cli, err := client.New(client.WithHost(server.Host()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cli.Close()
+	made, err := cli.ContainerCreate(t.Context(), client.ContainerCreateOptions{Name: "app", Config: &container.Config{Image: "app:1"}, HostConfig: &container.HostConfig{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cli.ContainerStart(t.Context(), made.ID, client.ContainerStartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, subject := range []string{"container:app", "image:app:1"} {
+		args := []string{"fix", "--host", server.Host(), "--update", "--pull", "--check", "container-too-old", subject}
+		if code, out, errs := plimsoll(t, append(args, "--dry-run")...); code != 0 || !strings.Contains(out, "To be fetched first") || server.Count("POST /images/create") != 0 {
+			t.Errorf("%s: exit %d, %s%s", subject, code, out, errs)
+		}
+		if code, out, errs := plimsoll(t, append(args, "--yes")...); code != 0 || !strings.Contains(out+errs, "newest image of app:1 already") && !strings.Contains(out+errs, "run its newest image already") {
+			t.Errorf("%s: exit %d, %s%s", subject, code, out, errs)
+		}
+		server.Forget()
 	}
 }
