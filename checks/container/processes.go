@@ -68,9 +68,11 @@ func (c *Container) configuredUID() (int, bool) {
 	return checks.UID(user, c.Passwd)
 }
 
-// entered reports whether docker exec started p, or a process that it started.
-func (c *Container) entered(p Process, all []Process) bool {
-	return p.Entered(c.Inspect.State.Pid, all)
+// entered returns what tells whether docker exec started a process of all, or a
+// process that it started.
+func (c *Container) entered(all []Process) func(Process) bool {
+	lineage := runtime.LineageOf(all)
+	return func(p Process) bool { return lineage.Entered(p, c.Inspect.State.Pid) }
 }
 
 var execRoot = watched(checks.Check{
@@ -84,8 +86,9 @@ var execRoot = watched(checks.Check{
 	if !known || uid == 0 || !c.numbered() {
 		return
 	}
+	entered := c.entered(all)
 	for _, p := range all {
-		if p.UID == 0 && c.entered(p, all) {
+		if p.UID == 0 && entered(p) {
 			report(checks.Finding{
 				Message:  checks.Msg("somebody entered %s as root with docker exec, although it runs as user %d", c.Settings.Name, uid),
 				Evidence: []checks.Evidence{topEvidence(p)},
@@ -106,8 +109,9 @@ var processUserMismatch = watched(checks.Check{
 	if !known || uid == 0 || !c.numbered() {
 		return // root may become anybody
 	}
+	entered := c.entered(all)
 	for _, p := range all {
-		if p.UID == uid || c.entered(p, all) {
+		if p.UID == uid || entered(p) {
 			continue
 		}
 		f := checks.Finding{

@@ -41,7 +41,11 @@ var runsAsRoot = configRule(checks.Check{
 // leftRoot reports whether nothing in c was seen to run as root any more, and
 // a process that shows it.
 func (c *Container) leftRoot() (bool, Process) {
-	if !c.running() || len(c.Processes) == 0 || !c.numbered() || slices.ContainsFunc(c.Processes, func(p Process) bool { return p.UID == 0 && !c.entered(p, c.Processes) }) {
+	if !c.running() || len(c.Processes) == 0 || !c.numbered() {
+		return false, Process{}
+	}
+	entered := c.entered(c.Processes)
+	if slices.ContainsFunc(c.Processes, func(p Process) bool { return p.UID == 0 && !entered(p) }) {
 		return false, Process{}
 	}
 	return true, c.Processes[0]

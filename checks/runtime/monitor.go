@@ -2,6 +2,8 @@ package runtime
 
 import (
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"path"
 	"slices"
 	"strings"
@@ -89,8 +91,15 @@ func (m *Monitor) Learned() (map[string]Normal, bool) { return m.o.Normals.Learn
 // Gone forgets a container that was removed.
 func (m *Monitor) Gone(id string) { delete(m.runs, id) }
 
+// mostSaid is how many alerts a run remembers before it looks which are old:
+// the container chooses what they are about.
+const mostSaid = 256
+
 // say keeps an alert from being repeated all the time.
 func (r *run) say(alerts []Alert) []Alert {
+	if len(r.said) > mostSaid && len(alerts) > 0 {
+		maps.DeleteFunc(r.said, func(_ string, last time.Time) bool { return alerts[0].At.Sub(last) >= again })
+	}
 	return slices.DeleteFunc(alerts, func(a Alert) bool {
 		key := a.Check + " " + a.Key
 		if last, ok := r.said[key]; ok && a.At.Sub(last) < again && !a.At.Before(last) {
@@ -171,11 +180,12 @@ type Listener struct {
 }
 
 // mostNew is how many new files are looked at more closely at once. The others
-// stay new until the look after, so that many hide nothing.
+// stay new until the look after.
 const mostNew = 24
 
 // New returns changed paths that were not there at the look before, the first
-// look having none, so that somebody may look at them more closely.
+// look having none, so that somebody may look at them more closely. Of too many
+// it is left to chance which, so that nothing can hide behind the others.
 func (m *Monitor) New(f *Facts, changed []container.FilesystemChange) []string {
 	r := m.run(f)
 	if !r.looked && r.entered.IsZero() {
@@ -188,11 +198,12 @@ func (m *Monitor) New(f *Facts, changed []container.FilesystemChange) []string {
 		if c.Kind == container.ChangeDelete || r.written[p] || folders[p] || f.mounted(p) {
 			continue
 		}
-		if fresh = append(fresh, p); len(fresh) == mostNew {
-			break
-		}
+		fresh = append(fresh, p)
 	}
-	return fresh
+	if len(fresh) > mostNew {
+		rand.Shuffle(len(fresh), func(i, j int) { fresh[i], fresh[j] = fresh[j], fresh[i] })
+	}
+	return fresh[:min(len(fresh), mostNew)]
 }
 
 // foldersOf returns the folders in which something changed, which are listed
@@ -276,17 +287,18 @@ func (m *Monitor) changes(f *Facts, r *run, l *Look) []Alert {
 func (m *Monitor) processes(f *Facts, r *run, n *Normal, l *Look, settled bool) []Alert {
 	var alerts []Alert
 	now := make(map[int]string, len(l.Processes))
+	lineage := LineageOf(l.Processes)
 	for _, p := range l.Processes {
 		now[p.PID] = p.Command
 		if r.seen[p.PID] == p.Command {
 			continue
 		}
-		line := p.Ancestors(l.Processes)
-		entered := p.Entered(f.PID, l.Processes)
+		line := lineage.Of(p)
+		entered := lineage.Entered(p, f.PID)
 		if entered && slices.ContainsFunc(line, func(o Process) bool { return f.isHealthCheck(o.Command) }) {
 			continue
 		}
-		if a, bad := m.process(f, r, n, l, p, settled && !entered && (!n.Declared || n.Programs != nil)); bad {
+		if a, bad := m.process(f, r, n, l, line, settled && !entered && (!n.Declared || n.Programs != nil)); bad {
 			alerts = append(alerts, a)
 			continue
 		}
@@ -298,9 +310,10 @@ func (m *Monitor) processes(f *Facts, r *run, n *Normal, l *Look, settled bool) 
 	return alerts
 }
 
-// process judges one process. learned wants it to be among the programs that
-// are known.
-func (m *Monitor) process(f *Facts, r *run, n *Normal, l *Look, p Process, learned bool) (Alert, bool) {
+// process judges the first process of line, which descends from the others.
+// learned wants it to be among the programs that are known.
+func (m *Monitor) process(f *Facts, r *run, n *Normal, l *Look, line []Process, learned bool) (Alert, bool) {
+	p := line[0]
 	name := p.Name()
 	a := Alert{Container: f.ID, Name: f.Name, At: l.At, Key: name, Source: l.Source, Evidence: []checks.Evidence{p.Evidence(l.Source)}}
 	c := words(p.Command)
@@ -324,7 +337,7 @@ func (m *Monitor) process(f *Facts, r *run, n *Normal, l *Look, p Process, learn
 	case m.installs(f, l, c) && !strings.Contains(f.Command, c.unwrapped().name()):
 		a.Check, a.Severity = PackageManagerRun, checks.High
 		a.Message = checks.Msg("somebody runs %s in %s, which changes what its image brought", name, f.Name)
-	case learned && !contains(n.Programs, name) && !declaredAs(n, p) && !scheduled(p, l.Processes) && p.PID != f.PID:
+	case learned && !contains(n.Programs, name) && !declaredAs(n, p) && !scheduled(line) && p.PID != f.PID:
 		a.Check, a.Severity = UnexpectedProcess, checks.High
 		a.Message = checks.Msg("%s runs %s, which it has never run before", f.Name, name)
 		if shell {
@@ -347,10 +360,10 @@ func (m *Monitor) installs(f *Facts, l *Look, c command) bool {
 // declaredAs reports whether n names the whole path of p.
 func declaredAs(n *Normal, p Process) bool { return contains(n.Programs, p.Program()) }
 
-// scheduled reports whether p was started by a scheduler of its container,
-// whose hour may come later than anybody watches.
-func scheduled(p Process, all []Process) bool {
-	return slices.ContainsFunc(p.Ancestors(all), func(o Process) bool { return schedulers[o.Name()] })
+// scheduled reports whether the first of line was started by a scheduler of its
+// container, whose hour may come later than anybody watches.
+func scheduled(line []Process) bool {
+	return slices.ContainsFunc(line, func(o Process) bool { return schedulers[o.Name()] })
 }
 
 func normalEvidence(n *Normal, known []string) checks.Evidence {

@@ -215,13 +215,14 @@ func TestDied(t *testing.T) {
 	}
 }
 
-// TestNormals keeps what was learned over a restart, and forgets it with a new
-// image.
+// TestNormals keeps what was learned over a restart, does not know a new image
+// by it, and does not forget the one for the other: both run while a service is
+// updated.
 func TestNormals(t *testing.T) {
 	f := facts()
 	m := learned(t, f, Process{PID: 10, Command: "serve"})
 	kept, changed := m.o.Normals.Learned()
-	if !changed || len(kept["web"].Programs) == 0 {
+	if !changed || len(kept["web@sha256:1"].Programs) == 0 {
 		t.Fatalf("learned %+v, changed %t", kept, changed)
 	}
 	var ns Normals
@@ -234,6 +235,46 @@ func TestNormals(t *testing.T) {
 	f.Image = "sha256:2"
 	if got := checksOf(NewMonitor(Options{Normals: &ns}).Seen(f, strange)); got != "" {
 		t.Errorf("of another image: %q", got)
+	}
+	f.Image = "sha256:1"
+	if got := checksOf(NewMonitor(Options{Normals: &ns}).Seen(f, strange)); got != UnexpectedProcess {
+		t.Errorf("after another image was looked at: %q", got)
+	}
+	old := Normals{}
+	old.Restore(map[string]Normal{"web": kept["web@sha256:1"]}) // as it was once kept
+	if got := checksOf(NewMonitor(Options{Normals: &old}).Seen(f, strange)); got != UnexpectedProcess {
+		t.Errorf("from a file of an earlier version: %q", got)
+	}
+}
+
+// What a container does to keep its watcher busy, or to be forgotten, is bounded.
+func TestFloods(t *testing.T) {
+	f := facts()
+	m := NewMonitor(Options{})
+	deep := Look{At: noon, CPU: -1, Source: Top}
+	for i := range 2 * mostProcesses {
+		deep.Processes = append(deep.Processes, Process{PID: 10 + i, Parent: 9 + i, Command: "sh"})
+	}
+	for range 3 { // each look a chain of forks: with a search for every parent this would take hours
+		m.Seen(f, deep)
+		deep.Processes[0].Command += "x"
+	}
+	for i := range 5000 {
+		at := noon.Add(time.Duration(i) * time.Second)
+		m.Seen(f, Look{At: at, CPU: -1, Source: Top, Processes: []Process{{PID: 10, Command: "serve"}, {PID: 20 + i, Parent: 10, Command: fmt.Sprintf("/tmp/%d/xmrig%d", i, i)}}})
+	}
+	if n := len(m.runs[f.ID].said); n > mostSaid+100 {
+		t.Errorf("%d alerts are remembered", n)
+	}
+	all := map[string]Normal{}
+	for i := range 2 * mostServices {
+		all[fmt.Sprint(i)] = Normal{Last: noon.Add(time.Duration(i) * time.Second)}
+	}
+	if Trim(all); len(all) != mostServices || all[fmt.Sprint(2*mostServices-1)].Last.IsZero() {
+		t.Errorf("%d normals are kept", len(all))
+	}
+	if got := insert(nil, strings.Repeat("x", 1<<20), mostPrograms); len(got[0]) > longestName {
+		t.Errorf("a name of %d bytes is kept", len(got[0]))
 	}
 }
 
@@ -253,12 +294,13 @@ func TestHealthCommand(t *testing.T) {
 	}
 }
 
-// TestAncestors holds that a hostile answer, which goes in a circle, ends.
-func TestAncestors(t *testing.T) {
+// TestLineage holds that a hostile answer, which goes in a circle, ends.
+func TestLineage(t *testing.T) {
 	all := []Process{{PID: 1, Parent: 2}, {PID: 2, Parent: 1}, {PID: 3, Parent: 3}}
+	l := LineageOf(all)
 	for _, p := range all {
-		p.Ancestors(all)
-		p.Entered(10, all)
+		l.Of(p)
+		l.Entered(p, 10)
 	}
 }
 

@@ -3,6 +3,7 @@ package runtime
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -36,7 +37,11 @@ func (n *Normal) settled(learn time.Duration) bool {
 	return n.Declared || n.Watched >= learn && n.Looks >= fewestLooks && len(n.Programs) < mostPrograms
 }
 
+// longestName is how many bytes of a program's name are kept.
+const longestName = 100
+
 func insert(list []string, s string, most int) []string {
+	s = s[:min(len(s), longestName)]
 	i, found := slices.BinarySearch(list, s)
 	if found || len(list) >= most {
 		return list
@@ -67,6 +72,10 @@ type Normals struct {
 	changed bool
 }
 
+// normalKey is what a normal is kept by: another image is another program, and
+// while a service is updated both run.
+func normalKey(service, image string) string { return service + "@" + image }
+
 // mostServices is how many normals are kept; the one that was not looked at
 // the longest goes.
 const mostServices = 512
@@ -78,24 +87,31 @@ func (ns *Normals) of(f *Facts) *Normal {
 			return n
 		}
 	}
-	n := ns.learned[f.Service]
-	if n == nil || n.Image != f.Image { // another image, another program
+	key := normalKey(f.Service, f.Image)
+	n := ns.learned[key]
+	if n == nil {
 		n = &Normal{Image: f.Image}
 		if ns.learned == nil {
 			ns.learned = map[string]*Normal{}
 		}
-		ns.learned[f.Service] = n
+		ns.learned[key] = n
 		ns.trim()
 	}
 	return n
 }
 
-func (ns *Normals) trim() {
-	for len(ns.learned) > mostServices {
-		oldest := slices.MinFunc(slices.Collect(maps.Keys(ns.learned)), func(a, b string) int {
-			return ns.learned[a].Last.Compare(ns.learned[b].Last)
-		})
-		delete(ns.learned, oldest)
+func (ns *Normals) trim() { trim(ns.learned, func(n *Normal) time.Time { return n.Last }) }
+
+// Trim leaves as many of all, of several engines, as a file has room for.
+func Trim(all map[string]Normal) { trim(all, func(n Normal) time.Time { return n.Last }) }
+
+func trim[N any](all map[string]N, last func(N) time.Time) {
+	if len(all) <= mostServices {
+		return
+	}
+	oldest := slices.SortedFunc(maps.Keys(all), func(a, b string) int { return last(all[a]).Compare(last(all[b])) })
+	for _, key := range oldest[:len(all)-mostServices] {
+		delete(all, key)
 	}
 }
 
@@ -119,6 +135,9 @@ func (ns *Normals) Restore(learned map[string]Normal) {
 	for service, n := range learned {
 		slices.Sort(n.Programs)
 		slices.Sort(n.Listeners)
+		if !strings.Contains(service, "@") { // written by an earlier version
+			service = normalKey(service, n.Image)
+		}
 		ns.learned[service] = &n
 	}
 	ns.trim()

@@ -22,10 +22,14 @@ type Process struct {
 // TopColumns asks docker top for what [Processes] reads.
 var TopColumns = []string{"-eo", "pid,ppid,uid,args"}
 
+// mostProcesses is how many processes of one container are looked at: it may
+// start any number to keep who looks busy.
+const mostProcesses = 2000
+
 // Processes reads the answer to [TopColumns]; nil if it is something else.
 func Processes(top container.TopResponse) []Process {
 	var all []Process
-	for _, row := range top.Processes {
+	for _, row := range top.Processes[:min(len(top.Processes), mostProcesses)] {
 		if len(row) != 4 {
 			return nil
 		}
@@ -57,27 +61,41 @@ func (p Process) Evidence(source Source) checks.Evidence {
 	return checks.Evidence{Source: string(source), Detail: fmt.Sprintf("pid %d, uid %d, %s", p.PID, p.UID, p.Program())}
 }
 
-// Ancestors returns p and what it descends from among all, itself first.
-func (p Process) Ancestors(all []Process) []Process {
+// A Lineage finds what processes descend from, by their number.
+type Lineage map[int]Process
+
+// LineageOf returns the lineage of all; of two with one number the first counts.
+func LineageOf(all []Process) Lineage {
+	l := make(Lineage, len(all))
+	for _, p := range all {
+		if _, known := l[p.PID]; !known {
+			l[p.PID] = p
+		}
+	}
+	return l
+}
+
+// Of returns p and what it descends from, itself first.
+func (l Lineage) Of(p Process) []Process {
 	line := []Process{p}
-	for range all { // a hostile answer may hold a circle
+	for range l { // a hostile answer may hold a circle
 		last := line[len(line)-1]
-		i := slices.IndexFunc(all, func(o Process) bool { return o.PID == last.Parent && o.PID != last.PID })
-		if i < 0 {
+		parent, known := l[last.Parent]
+		if !known || parent.PID == last.PID {
 			break
 		}
-		line = append(line, all[i])
+		line = append(line, parent)
 	}
 	return line
 }
 
 // Entered reports whether p did not come from first, the first process of its
 // container: docker exec started it, or a process that it started.
-func (p Process) Entered(first int, all []Process) bool {
+func (l Lineage) Entered(p Process, first int) bool {
 	if first == 0 {
 		return false // nobody knows which is the first
 	}
-	line := p.Ancestors(all)
+	line := l.Of(p)
 	root := line[len(line)-1]
 	return root.PID != first && root.Parent != first && !slices.ContainsFunc(line, func(o Process) bool { return o.PID == first })
 }

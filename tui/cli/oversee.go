@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,7 +80,10 @@ func (c *runtimeConfig) validate() error {
 // when it says nothing.
 func (c *runtimeConfig) declared(f *runtime.Facts) *runtime.Normal {
 	_, service, _ := strings.Cut(f.Service, "/")
-	for pattern, n := range c.Normal {
+	// The longest pattern says most, and of a map the order is chance.
+	patterns := slices.SortedFunc(maps.Keys(c.Normal), func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	for _, pattern := range patterns {
+		n := c.Normal[pattern]
 		byName, _ := filepath.Match(pattern, f.Name)
 		byService, _ := filepath.Match(pattern, service)
 		if !byName && (service == "" || !byService) {
@@ -149,13 +153,18 @@ func (a *app) oversee(s *session, target *engine.Target, o overseeing) (*oversee
 	if s.state != "" && !a.readOnly {
 		path, engineName := normalPath(s), t.Title()+" "
 		keep = func(learned map[string]runtime.Normal) {
-			all, _ := runtime.Load(path) // another engine's stay
+			all, err := runtime.Load(path) // another engine's stay
+			if err != nil {
+				trouble("learned")(err) // and are not written over by what cannot be read
+				return
+			}
 			if all == nil {
 				all = map[string]runtime.Normal{}
 			}
 			for service, n := range learned {
 				all[engineName+service] = n
 			}
+			runtime.Trim(all)
 			trouble("learned")(runtime.Save(path, all))
 		}
 	}
@@ -299,9 +308,9 @@ func (l *lookout) turn(target *engine.Target) {
 		}
 		select {
 		case <-time.After(firstFrames):
-			o.run(ctx)
-		case <-ctx.Done():
+		case <-ctx.Done(): // what was opened for it is closed by running, too
 		}
+		o.run(ctx)
 	}(l.done)
 }
 

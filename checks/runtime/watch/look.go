@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"sync/atomic"
 	"time"
 
 	api "github.com/moby/moby/api/types/container"
@@ -30,7 +31,7 @@ var afterwards = []time.Duration{300 * time.Millisecond, 1500 * time.Millisecond
 // looks is which container is looked at when.
 type looks struct {
 	running map[string]bool
-	always  bool
+	always  *atomic.Bool // set by whoever looks, also while the watcher is busy
 	due     map[string]time.Time     // the next look, by container
 	extra   map[string][]time.Time   // looks after somebody entered
 	cost    map[string]time.Duration // of a look
@@ -83,7 +84,7 @@ func (l *looks) next(now time.Time) (id string, at time.Time) {
 			id, at = one, when
 		}
 	}
-	if l.always {
+	if l.always.Load() {
 		for one := range l.running {
 			when, planned := l.due[one]
 			if !planned {

@@ -33,7 +33,7 @@ func (p *pulse) gone(id string) {
 
 // plan sets the timer for the next beat.
 func (p *pulse) plan(w *Watcher) {
-	switch wanted := w.o.Local && w.look.always; {
+	switch wanted := w.o.Local && w.look.always.Load(); {
 	case p.stop != nil && !wanted:
 		p.stop()
 		p.stop = nil

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"sync/atomic"
 	"time"
 
 	api "github.com/moby/moby/api/types/container"
@@ -95,7 +96,8 @@ func New(o Options) *Watcher {
 	}
 	w := &Watcher{o: o, inbox: make(chan func(context.Context)), facts: map[string]*runtime.Facts{}, told: map[string]bool{}}
 	w.kept = o.Clock.Now()
-	w.look = looks{due: map[string]time.Time{}, cost: map[string]time.Duration{}, used: map[string]usage{}, always: o.Looking, pulse: newPulse()}
+	w.look = looks{due: map[string]time.Time{}, cost: map[string]time.Duration{}, used: map[string]usage{}, always: &atomic.Bool{}, pulse: newPulse()}
+	w.look.always.Store(o.Looking)
 	return w
 }
 
@@ -233,10 +235,11 @@ func (w *Watcher) post(ctx context.Context, f func(context.Context)) {
 }
 
 // Attend looks at all containers all the time, or no longer: processes, files,
-// listeners and CPU time. It must be called while [Watcher.Run] runs, and does
-// not wait longer than ctx.
+// listeners and CPU time. It holds also when the watcher has no time for it
+// until ctx ends.
 func (w *Watcher) Attend(ctx context.Context, always bool) {
-	w.post(ctx, func(context.Context) { w.look.always = always })
+	w.look.always.Store(always)
+	w.post(ctx, func(context.Context) {}) // so that it notices at once
 }
 
 // Look takes in what somebody else has seen of a container.
