@@ -118,6 +118,15 @@ func readPEM(dir, name string) ([]*pem.Block, error) {
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(dir, name)
 	}
+	// A project names these files, and to open a pipe waits for whoever writes
+	// into it.
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("signed-by: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("signed-by: %s is not a regular file", name)
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("signed-by: %w", err)
