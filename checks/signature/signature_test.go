@@ -100,11 +100,12 @@ func (s signer) attach(image map[string]any, artifacts ...map[string]any) {
 
 // bundle pushes what cosign 3 pushes.
 func (s signer) bundle(image map[string]any, predicate string) map[string]any {
-	return s.bundled(image, s.dsse(image["digest"].(string), predicate, kindStatement, statements[1]))
+	return s.bundled(image, s.dsse(image["digest"].(string), predicate, kindStatement, statements[1]), `{"publicKey": {"hint": "x"}}`)
 }
 
-func (s signer) bundled(image map[string]any, envelope []byte) map[string]any {
-	data, _ := json.Marshal(map[string]any{"mediaType": typeBundle + ".v0.3+json", "dsseEnvelope": json.RawMessage(envelope)})
+// bundled pushes an envelope with what it is to be verified with.
+func (s signer) bundled(image map[string]any, envelope []byte, material string) map[string]any {
+	data, _ := json.Marshal(map[string]any{"mediaType": typeBundle + ".v0.3+json", "dsseEnvelope": json.RawMessage(envelope), "verificationMaterial": json.RawMessage(material)})
 	d := s.manifest("", s.repo.Blob(typeBundle+".v0.3+json", data), map[string]any{"artifactType": typeBundle + ".v0.3+json", "subject": image})
 	d["artifactType"] = typeBundle + ".v0.3+json"
 	return d
@@ -275,6 +276,30 @@ func TestBundlesAndAttestations(t *testing.T) {
 	w.expect(nil, "3", "https://slsa.dev/provenance/v0.2 found ; provenance")
 }
 
+// TestKeyless has bundles that an identity has signed: they are found, and no
+// sign of fraud. An envelope that nobody has signed is neither.
+func TestKeyless(t *testing.T) {
+	w := newWorld(t, ecKey(t))
+	s := w.signer
+	s.key = ecKey(t) // that was made for this signature, and thrown away
+	image := s.repo.Image("1", "one", time.Now())
+	envelope := s.dsse(image["digest"].(string), predicateSigned, kindStatement, statements[1])
+	for _, material := range []string{`{"certificate": {"rawBytes": "AA=="}, "tlogEntries": []}`, `{"x509CertificateChain": {"certificates": [{"rawBytes": "AA=="}]}}`} {
+		s.attach(image, s.bundled(image, envelope, material))
+		w.expect(w.policy, "1", "cosign found "+whyKeyless+"; refused")
+	}
+	s.attach(image, s.bundled(image, envelope, `{"publicKey": {"hint": "x"}}`))
+	w.expect(w.policy, "1", "cosign failed "+whyWrong+"; refused")
+	var unsigned map[string]any
+	if err := json.Unmarshal(envelope, &unsigned); err != nil {
+		t.Fatal(err)
+	}
+	unsigned["signatures"] = []any{}
+	envelope, _ = json.Marshal(unsigned)
+	s.attach(image, s.bundled(image, envelope, `{"publicKey": {"hint": "x"}}`))
+	w.expect(w.policy, "1", "cosign failed "+whyForm+"; refused")
+}
+
 // TestOtherTexts has the key of a project sign what are no signatures of an
 // image, though they name its digest: a review, a statement of another format.
 func TestOtherTexts(t *testing.T) {
@@ -287,12 +312,12 @@ func TestOtherTexts(t *testing.T) {
 	image = s.repo.Image("2", "two", time.Now())
 	digest = image["digest"].(string)
 	s.attach(image,
-		s.bundled(image, s.dsse(digest, predicateSigned, "text/x-review-comment", statements[1])),
-		s.bundled(image, s.dsse(digest, predicateSigned, kindStatement, "https://example.com/Comment/v1")),
-		s.bundled(image, s.dsse(digest, "https://slsa.dev/provenance/v1", "text/x-review-comment", statements[1])),
-		s.bundled(image, s.dsse(registrytest.Digest([]byte("another")), "https://slsa.dev/provenance/v1", kindStatement, statements[1])))
+		s.bundled(image, s.dsse(digest, predicateSigned, "text/x-review-comment", statements[1]), "{}"),
+		s.bundled(image, s.dsse(digest, predicateSigned, kindStatement, "https://example.com/Comment/v1"), "{}"),
+		s.bundled(image, s.dsse(digest, "https://slsa.dev/provenance/v1", "text/x-review-comment", statements[1]), "{}"),
+		s.bundled(image, s.dsse(registrytest.Digest([]byte("another")), "https://slsa.dev/provenance/v1", kindStatement, statements[1]), "{}"))
 	w.expect(w.policy, "2", "cosign failed "+whyKind+"; cosign failed "+whyKind+"; refused")
-	s.attach(image, s.bundled(image, s.dsse(digest, predicateSigned, kindStatement, statements[0])))
+	s.attach(image, s.bundled(image, s.dsse(digest, predicateSigned, kindStatement, statements[0]), "{}"))
 	w.expect(w.policy, "2", "cosign verified acme.pub")
 }
 

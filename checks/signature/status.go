@@ -69,6 +69,7 @@ const (
 	typeBundle      = "application/vnd.dev.sigstore.bundle"
 	typeNotation    = "application/vnd.cncf.notary.signature"
 	predicateSigned = "https://sigstore.dev/cosign/sign/v1"
+	certificate     = "dev.sigstore.cosign/certificate" // annotation: the signature was made without a key
 )
 
 // Inspect looks for what is attached to the manifest or index d of name. The
@@ -123,7 +124,7 @@ func (i *inspection) tags(ctx context.Context) {
 			case typeDSSE:
 				data, err := i.client.Blob(ctx, i.name, layer)
 				if !i.failed(err) {
-					i.envelope(data, layer.Annotations["predicateType"])
+					i.envelope(data, layer.Annotations["predicateType"], layer.Annotations[certificate] != "")
 				}
 			}
 		}
@@ -158,9 +159,15 @@ func (i *inspection) referrers(ctx context.Context, d ocispec.Descriptor) {
 			i.signed("Notation", i.notation(m.Layers[0].MediaType, data))
 			continue
 		}
-		var b struct{ DSSEEnvelope json.RawMessage }
+		// https://github.com/sigstore/protobuf-specs: in the material is the
+		// certificate that an identity was given, or the name of a key.
+		var b struct {
+			DSSEEnvelope         json.RawMessage
+			VerificationMaterial struct{ Certificate, X509CertificateChain json.RawMessage }
+		}
 		if json.Unmarshal(data, &b) == nil && b.DSSEEnvelope != nil {
-			i.envelope(b.DSSEEnvelope, r.Annotations["dev.sigstore.bundle.predicateType"])
+			material := b.VerificationMaterial
+			i.envelope(b.DSSEEnvelope, r.Annotations["dev.sigstore.bundle.predicateType"], material.Certificate != nil || material.X509CertificateChain != nil)
 		}
 	}
 }

@@ -61,12 +61,14 @@ func (i *inspection) simple(payload []byte, annotations map[string]string) Signa
 	if err != nil || len(sig) == 0 {
 		return Signature{State: Failed, Why: whyForm}
 	}
-	return i.byKey(payload, [][]byte{sig}, annotations["dev.sigstore.cosign/certificate"] != "")
+	return i.byKey(payload, [][]byte{sig}, annotations[certificate] != "")
 }
 
 // byKey verifies one of sigs over message with a trusted key.
 func (i *inspection) byKey(message []byte, sigs [][]byte, keyless bool) Signature {
 	switch {
+	case len(sigs) == 0:
+		return Signature{State: Failed, Why: whyForm}
 	case keyless:
 		return Signature{Why: whyKeyless}
 	case i.trust == nil:
@@ -100,7 +102,8 @@ func verifies(public crypto.PublicKey, message, sig []byte) bool {
 
 // envelope reads a DSSE envelope with an in-toto statement, which is a signature
 // of cosign 3 or an attestation: https://github.com/secure-systems-lab/dsse
-func (i *inspection) envelope(data []byte, predicate string) {
+// Keyless says that a certificate came with it.
+func (i *inspection) envelope(data []byte, predicate string, keyless bool) {
 	var e struct {
 		Payload     []byte
 		PayloadType string
@@ -134,7 +137,7 @@ func (i *inspection) envelope(data []byte, predicate string) {
 		// The signature is over the type as well, so that a text of another kind
 		// cannot be passed off as this.
 		message := fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(e.PayloadType), e.PayloadType, len(e.Payload), e.Payload)
-		result = i.byKey(message, sigs, len(e.Signatures) == 0)
+		result = i.byKey(message, sigs, keyless)
 	}
 	switch {
 	case statement.PredicateType == predicateSigned:
