@@ -167,10 +167,14 @@ const mostFolders = 6
 // folders returns the folders in which files of the image's layers or beside
 // them were written, the outermost of each.
 func folders(c *container.Container) []string {
+	listed := map[string]bool{} // only because something in them was written
+	for _, change := range c.Changed {
+		listed[path.Dir(path.Clean(change.Path))] = true
+	}
 	var out []string
 	for _, change := range c.Changed {
 		dir := path.Dir(path.Clean(change.Path))
-		if dir != "/" && !slices.Contains(out, dir) {
+		if dir != "/" && !listed[path.Clean(change.Path)] && !slices.Contains(out, dir) {
 			out = append(out, dir)
 		}
 	}
