@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"plimsoll/checks"
@@ -325,6 +326,55 @@ func TestRateLimit(t *testing.T) {
 	}
 	if _, err := c.Head(t.Context(), named(t, host+"/y:1")); err == nil || asked != 1 {
 		t.Errorf("%v after %d questions", err, asked)
+	}
+}
+
+// TestRateLimitElsewhere has the place of the blobs say that it had enough.
+func TestRateLimitElsewhere(t *testing.T) {
+	asked := 0
+	cdn := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		w.Header().Set("Retry-After", "99999999999")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	defer cdn.Close()
+	server := httptest.NewServer(http.RedirectHandler(cdn.URL+"/blob", http.StatusTemporaryRedirect))
+	defer server.Close()
+	c := New(Keychain{}, Cache{})
+	for range 2 {
+		_, err := c.Blob(t.Context(), named(t, strings.TrimPrefix(server.URL, "http://")+"/x:1"), ocispec.Descriptor{MediaType: "x", Digest: digest.FromString("x"), Size: 1})
+		if err == nil || !strings.Contains(err.Error(), "wants no more questions for 21") {
+			t.Errorf("%v", err)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("asked %d times", asked)
+	}
+}
+
+// TestTagsBreakOff has a registry fail in the middle of its list, once.
+func TestTagsBreakOff(t *testing.T) {
+	broken := true
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Query().Get("last") == "":
+			w.Header().Set("Link", `</v2/shop/tags/list?last=1>; rel="next"`)
+			fmt.Fprint(w, `{"tags": ["1.0"]}`)
+		case broken:
+			w.WriteHeader(http.StatusInternalServerError)
+		default:
+			fmt.Fprint(w, `{"tags": ["2.0"]}`)
+		}
+	}))
+	defer server.Close()
+	c := New(Keychain{}, NewCache(t.TempDir()))
+	name := named(t, strings.TrimPrefix(server.URL, "http://")+"/shop:1.0")
+	if tags, err := c.Tags(t.Context(), name); err == nil {
+		t.Errorf("%q is all", tags)
+	}
+	broken = false
+	if tags, err := c.Tags(t.Context(), name); err != nil || !slices.Equal(tags, []string{"1.0", "2.0"}) {
+		t.Errorf("%q, %v", tags, err)
 	}
 }
 

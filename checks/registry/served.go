@@ -10,6 +10,7 @@ import (
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote"
 )
 
@@ -139,7 +140,9 @@ func choose(manifests []ocispec.Descriptor, p ocispec.Platform) (ocispec.Descrip
 	return found, ok
 }
 
-// Tags returns the tags of the repository of name.
+// Tags returns the tags of the repository of name: the first mostPages of
+// a list that never ends, but nothing of one that broke off, since what is
+// missing in it would pass for what there is not.
 func (c *Client) Tags(ctx context.Context, name reference.Named) ([]string, error) {
 	var tags []string
 	if c.cache.get("tags", name.Name(), &tags) {
@@ -158,7 +161,7 @@ func (c *Client) Tags(ctx context.Context, name reference.Named) ([]string, erro
 		tags = append(tags, page...)
 		return nil
 	})
-	if err != nil && len(tags) == 0 { // of a list that never ends, the beginning is better than nothing
+	if err != nil && !errors.Is(err, errdef.ErrTooManyPages) {
 		return nil, explained(r.Reference.Registry, err)
 	}
 	c.cache.put("tags", name.Name(), tags)

@@ -59,14 +59,19 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Host == g.host && r.Context().Err() != context.Canceled {
 		g.arrived(err)
 	}
-	if err == nil && r.URL.Host == g.host {
+	if err != nil {
+		return response, err
+	}
+	// Where it has put its blobs or issues tokens may have had enough, too.
+	limits := response.StatusCode == http.StatusTooManyRequests
+	if limits || r.URL.Host == g.host {
 		g.heed(response)
 	}
-	if err == nil && response.StatusCode == http.StatusTooManyRequests {
+	if limits {
 		response.Body.Close()
 		return nil, limited(g.host, g.pause())
 	}
-	return response, err
+	return response, nil
 }
 
 // trusts reports whether credentials for the registry may go to u: to itself,
@@ -128,7 +133,7 @@ func (g *guard) heed(r *http.Response) {
 		wait = defaultPause
 		text := r.Header.Get("Retry-After")
 		if seconds, err := strconv.Atoi(text); err == nil {
-			wait = time.Duration(seconds) * time.Second
+			wait = time.Duration(min(seconds, int(longestPause/time.Second))) * time.Second
 		} else if at, err := http.ParseTime(text); err == nil {
 			wait = time.Until(at)
 		}
