@@ -23,8 +23,6 @@ type Served struct {
 	Platform digest.Digest // of its manifest
 	Config   digest.Digest // of its configuration, the id of the image in most engines
 	Created  time.Time     // zero when not said
-
-	Asked time.Time
 }
 
 // Serves asks what name, which has a tag, stands for on a platform. Where that
@@ -40,7 +38,7 @@ func (c *Client) Serves(ctx context.Context, name reference.NamedTagged, p ocisp
 	if err != nil {
 		return Served{}, err
 	}
-	s = Served{Digest: d.Digest, Asked: time.Now().UTC()}
+	s = Served{Digest: d.Digest}
 	if !contains(expected, s.Digest) {
 		if err := c.platform(ctx, name, d, p, &s); err != nil {
 			return Served{}, err

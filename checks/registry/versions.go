@@ -69,16 +69,6 @@ func parseVersion(tag string) (version, bool) {
 	return v, true
 }
 
-// early reports whether v is not meant for use yet.
-func (v version) early() bool {
-	for _, word := range []string{"alpha", "beta", "rc", "dev", "nightly", "pre", "snapshot", "canary", "test"} {
-		if strings.Contains(strings.ToLower(v.flavour), word) {
-			return true
-		}
-	}
-	return false
-}
-
 // compare orders versions of one form.
 func (v version) compare(other version) int {
 	return cmp.Or(slices.Compare(v.numbers, other.numbers), slices.Compare(v.minor, other.minor))
@@ -102,7 +92,8 @@ func Newer(tag string, all []string) (same, later string) {
 	var bestSame, bestLater *version
 	for _, other := range all {
 		v, ok := parseVersion(other)
-		if !ok || v.prefix != own.prefix || v.flavour != own.flavour || len(v.numbers) != len(own.numbers) || v.early() && !own.early() {
+		// Of one flavour, so that a release is never followed by its candidates.
+		if !ok || v.prefix != own.prefix || v.flavour != own.flavour || len(v.numbers) != len(own.numbers) {
 			continue
 		}
 		// From 12 to 2024 is another way to count, not a later version.

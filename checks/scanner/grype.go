@@ -34,8 +34,7 @@ var grype = kind{
 type grypeReport struct {
 	Matches    *[]grypeMatch
 	Descriptor struct {
-		Name, Version string
-		DB            struct {
+		DB struct {
 			Built  time.Time // until grype 0.87
 			Status struct{ Built time.Time }
 		}
