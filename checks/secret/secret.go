@@ -17,13 +17,17 @@ type Match struct {
 }
 
 // Redact returns text with every secret value in it masked. Colours and other
-// commands to a terminal are taken out first: they may stand between a name and
-// its value, as in the logs of programs that think they write to one.
+// commands to a terminal may stand between a name and its value, as in the logs
+// of programs that think they write to one: where more secrets are found without
+// them, they are left out.
 func Redact(text string) string {
-	if strings.ContainsAny(text, "\x1b\u009b\u009d") {
-		text = ansi.Strip(strings.NewReplacer("\u009b", "\x1b[", "\u009d", "\x1b]").Replace(text))
-	}
 	matches := Find(text)
+	if strings.ContainsAny(text, "\x1b\u009b\u009d") {
+		bare := ansi.Strip(strings.NewReplacer("\u009b", "\x1b[", "\u009d", "\x1b]").Replace(text))
+		if more := Find(bare); len(more) > len(matches) {
+			text, matches = bare, more
+		}
+	}
 	if len(matches) == 0 {
 		return text
 	}

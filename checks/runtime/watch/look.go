@@ -31,7 +31,7 @@ var afterwards = []time.Duration{300 * time.Millisecond, 1500 * time.Millisecond
 // looks is which container is looked at when.
 type looks struct {
 	running map[string]bool
-	always  *atomic.Bool // set by whoever looks, also while the watcher is busy
+	always  *atomic.Bool             // set by whoever looks, also while the watcher is busy
 	due     map[string]time.Time     // the next look, by container
 	extra   map[string][]time.Time   // looks after somebody entered
 	cost    map[string]time.Duration // of a look
