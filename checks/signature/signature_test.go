@@ -1,6 +1,7 @@
 package signature
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -9,10 +10,13 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -321,6 +325,33 @@ func TestOtherTexts(t *testing.T) {
 	w.expect(w.policy, "2", "cosign verified acme.pub")
 }
 
+// limited returns a signer whose certificate has a critical extension that says
+// what it is for in a way that nobody here understands, and its root.
+func limited(t *testing.T) (signature.Signer, *x509.Certificate) {
+	key := ecKey(t)
+	create := func(c, parent *x509.Certificate) *x509.Certificate {
+		c.NotBefore, c.NotAfter, c.SerialNumber, c.BasicConstraintsValid = time.Now().Add(-time.Hour), time.Now().Add(time.Hour), big.NewInt(1), true
+		der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	root := &x509.Certificate{Subject: pkix.Name{CommonName: "root"}, IsCA: true, KeyUsage: x509.KeyUsageCertSign}
+	root = create(root, root)
+	leaf := create(&x509.Certificate{Subject: pkix.Name{CommonName: "leaf"}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 1}, Critical: true, Value: []byte{5, 0}}}}, root)
+	out, err := signature.NewLocalSigner([]*x509.Certificate{leaf, root}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out, root
+}
+
 func TestNotation(t *testing.T) {
 	w := newWorld(t, ecKey(t))
 	s := w.signer
@@ -341,7 +372,18 @@ func TestNotation(t *testing.T) {
 		{"failed " + whyKind, func(r *signature.SignRequest) { r.Payload.ContentType = "text/x-review-comment" }},
 		{"found " + whyMore, func(r *signature.SignRequest) { r.SigningScheme = signature.SigningSchemeX509SigningAuthority }},
 		{"found " + whyMore, func(r *signature.SignRequest) {
-			r.ExtendedSignedAttributes = []signature.Attribute{{Key: "io.cncf.notary.verificationPlugin", Critical: true, Value: "com.example"}}
+			r.ExtendedSignedAttributes = []signature.Attribute{{Key: "com.example.limits", Critical: true, Value: "x"}}
+		}},
+		{"found " + whyMore, func(r *signature.SignRequest) { // which has to be critical
+			r.ExtendedSignedAttributes = []signature.Attribute{{Key: "io.cncf.notary.verificationPlugin", Value: "com.example"}}
+		}},
+		{"failed " + whyOther, func(r *signature.SignRequest) {
+			r.Payload.Content = bytes.Replace(r.Payload.Content, []byte(ocispec.MediaTypeImageManifest), []byte(ocispec.MediaTypeImageIndex), 1)
+		}},
+		{"failed " + whyLimit, func(r *signature.SignRequest) {
+			var trusted *x509.Certificate
+			r.Signer, trusted = limited(t)
+			w.policy.rules[0].roots = append(w.policy.rules[0].roots, trusted)
 		}},
 	} {
 		s.attach(other, s.notation(other, other["digest"].(string), leaf, root, c.change))
@@ -359,7 +401,7 @@ func TestNotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload, _ := json.Marshal(map[string]any{"targetArtifact": map[string]any{"digest": third["digest"]}})
+	payload, _ := json.Marshal(map[string]any{"targetArtifact": third})
 	data, err := jws.NewEnvelope().Sign(&signature.SignRequest{Payload: signature.Payload{ContentType: "application/vnd.cncf.notary.payload.v1+json", Content: payload}, Signer: foreign, SigningTime: time.Now().Add(time.Second), SigningScheme: signature.SigningSchemeX509})
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/distribution/reference"
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"plimsoll/checks/registry"
@@ -75,7 +74,7 @@ const (
 // Inspect looks for what is attached to the manifest or index d of name. The
 // error is that not everything could be read; what could be is in the status.
 func (p *Policy) Inspect(ctx context.Context, c *registry.Client, name reference.Named, d ocispec.Descriptor) (Status, error) {
-	i := inspection{client: c, name: reference.TrimNamed(name), digest: d.Digest, trust: p.of(name)}
+	i := inspection{client: c, name: reference.TrimNamed(name), target: d, trust: p.of(name)}
 	i.tags(ctx)
 	i.referrers(ctx, d)
 	i.buildkit(ctx, d)
@@ -85,8 +84,8 @@ func (p *Policy) Inspect(ctx context.Context, c *registry.Client, name reference
 type inspection struct {
 	client *registry.Client
 	name   reference.Named
-	digest digest.Digest // what has to be signed
-	trust  *trust        // nil: nothing can be verified
+	target ocispec.Descriptor // what has to be signed
+	trust  *trust             // nil: nothing can be verified
 	status Status
 	errs   []error
 }
@@ -102,7 +101,7 @@ func (i *inspection) failed(err error) bool {
 // tags reads what older versions of cosign push: tags with the digest as name.
 func (i *inspection) tags(ctx context.Context) {
 	for _, suffix := range []string{".sig", ".att"} {
-		tag, err := reference.WithTag(i.name, strings.Replace(i.digest.String(), ":", "-", 1)+suffix)
+		tag, err := reference.WithTag(i.name, strings.Replace(i.target.Digest.String(), ":", "-", 1)+suffix)
 		if i.failed(err) {
 			continue
 		}

@@ -1,20 +1,22 @@
 package signature
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/notaryproject/notation-core-go/signature"
 	"github.com/notaryproject/notation-core-go/signature/jws"
-
-	"crypto"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Why a signature is not verified. English, for evidence.
@@ -26,6 +28,7 @@ const (
 	whyWrong   = "no trusted key has made it"
 	whyForm    = "its form is not known here"
 	whyKind    = "what was signed is no image"
+	whyLimit   = "a certificate of it must not be used for this"
 	whyMore    = "it demands more than is looked at here: notation verify tells"
 )
 
@@ -54,7 +57,7 @@ func (i *inspection) simple(payload []byte, annotations map[string]string) Signa
 	switch {
 	case json.Unmarshal(payload, &p) != nil || p.Critical.Type != kindSimple:
 		return Signature{State: Failed, Why: whyKind}
-	case p.Critical.Image.Digest != i.digest.String():
+	case p.Critical.Image.Digest != i.target.Digest.String():
 		return Signature{State: Failed, Why: whyOther}
 	}
 	sig, err := base64.StdEncoding.DecodeString(annotations["dev.cosignproject.cosign/signature"])
@@ -119,7 +122,7 @@ func (i *inspection) envelope(data []byte, predicate string, keyless bool) {
 		return
 	}
 	ours := func(s struct{ Digest map[string]string }) bool {
-		return s.Digest[i.digest.Algorithm().String()] == i.digest.Encoded()
+		return s.Digest[i.target.Digest.Algorithm().String()] == i.target.Digest.Encoded()
 	}
 	about := false // this image
 	var result Signature
@@ -162,21 +165,17 @@ func (i *inspection) notation(mediaType string, data []byte) Signature {
 	if err != nil {
 		return Signature{State: Failed, Why: "it is damaged or was changed"}
 	}
-	var payload struct {
-		TargetArtifact struct{ Digest string }
-	}
+	var payload struct{ TargetArtifact ocispec.Descriptor }
 	switch {
 	case content.Payload.ContentType != kindNotation || json.Unmarshal(content.Payload.Content, &payload) != nil:
 		return Signature{State: Failed, Why: whyKind}
-	case payload.TargetArtifact.Digest != i.digest.String():
+	case !sameTarget(payload.TargetArtifact, i.target):
 		return Signature{State: Failed, Why: whyOther}
 	}
 	signed := content.SignerInfo.SignedAttributes
 	// Roots are those of authorities that issue certificates: those that sign in
 	// the name of others, and vouch for the time, would have to be told apart.
-	// What is critical and not understood, like a plugin that has to agree, says
-	// that the signature must not be accepted without.
-	if signed.SigningScheme != signature.SigningSchemeX509 || slices.ContainsFunc(signed.ExtendedAttributes, func(a signature.Attribute) bool { return a.Critical }) {
+	if signed.SigningScheme != signature.SigningSchemeX509 || slices.ContainsFunc(signed.ExtendedAttributes, binding) {
 		return Signature{Why: whyMore}
 	}
 	switch {
@@ -198,5 +197,34 @@ func (i *inspection) notation(mediaType string, data []byte) Signature {
 	if err != nil {
 		return Signature{State: Failed, Why: whyWrong}
 	}
+	if err := issued(chain, root); err != nil {
+		return Signature{State: Failed, Why: whyLimit}
+	}
 	return Signature{State: Verified, By: chain[0].Subject.String() + ", by " + root.Subject.String()}
+}
+
+// sameTarget reports whether a signature over signed is one over d. Bytes that
+// can be read as a manifest and as an index have one digest, and two types.
+func sameTarget(signed, d ocispec.Descriptor) bool {
+	return signed.Digest == d.Digest && signed.Size == d.Size && signed.MediaType == d.MediaType
+}
+
+// binding reports whether a signature must not be accepted by who does not
+// understand a: it says so, or is one of the Notary Project's own, like the
+// plugin that has to agree.
+func binding(a signature.Attribute) bool {
+	name, ok := a.Key.(string)
+	return a.Critical || !ok || strings.HasPrefix(name, "io.cncf.notary.")
+}
+
+// issued verifies what the reference implementation leaves out of a chain of
+// certificates: limits on names, and extensions that nobody here understands.
+func issued(chain []*x509.Certificate, root *x509.Certificate) error {
+	options := x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}
+	options.Roots.AddCert(root)
+	for _, c := range chain[1:] {
+		options.Intermediates.AddCert(c)
+	}
+	_, err := chain[0].Verify(options)
+	return err
 }
