@@ -34,6 +34,8 @@ type File struct {
 	// services use, by these words.
 	Uses map[string]map[string]bool
 
+	Builds []Build // what builders are sent for services
+
 	networks map[string]string          // names of networks as the file calls them, by what the engine does
 	mentions map[string]map[string]bool // other services that one names: in what it needs, is told or runs
 
@@ -115,7 +117,7 @@ func Parse(path, name string, source []byte) (_ *File, err error) {
 			},
 		})
 	}
-	file.Uses = uses(project)
+	file.Uses, file.Builds = uses(project), builds(path, project)
 	file.introduce(project)
 	return file, nil
 }

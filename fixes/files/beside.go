@@ -6,10 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"plimsoll/checks"
-	"plimsoll/checks/container"
 	"plimsoll/fixes/private"
 )
 
@@ -93,89 +91,4 @@ func (inv *inverse) takeBack(project *project) (changed []string) {
 		}
 	}
 	return changed
-}
-
-// conceal keeps the directories of secrets out of version control, and out of
-// what is sent to builders.
-func (p *patch) conceal(project *project, file document) error {
-	p.conceals = map[string]bool{}
-	var dirs []string
-	for _, d := range p.proof.after.drafts {
-		for _, e := range d.edits() {
-			for _, s := range e.Moved {
-				if dir := filepath.ToSlash(filepath.Dir(s.Path)); s.Path != "" && !slices.Contains(dirs, dir) {
-					dirs = append(dirs, dir)
-				}
-			}
-		}
-	}
-	if len(dirs) == 0 {
-		return nil
-	}
-	for _, list := range []struct {
-		name, before string
-		always       bool // also where there is none
-	}{
-		{".gitignore", "/", inGit(project.dir)},
-		{".dockerignore", "", builds(file, project.dir)},
-	} {
-		data, id, err := project.read(list.name)
-		switch {
-		case err != nil:
-			return err
-		case !id.Exists && !list.always:
-			continue
-		}
-		d, known := p.proof.after.drafts[list.name]
-		if !known {
-			d = newDraft(data, id.Exists)
-		}
-		for _, dir := range dirs {
-			if ignores(string(d.bytes()), dir) {
-				continue
-			}
-			d, err = d.with([]checks.Edit{{
-				Start: -1, End: -1, New: list.before + dir + "/\n",
-				Reason: checks.Msg("secrets belong neither into version control nor into images"),
-			}})
-			if err != nil {
-				return err
-			}
-			p.proof.after.drafts[list.name], p.conceals[list.name] = d, true
-		}
-	}
-	return nil
-}
-
-// inGit reports whether dir is in a work tree of Git.
-func inGit(dir string) bool {
-	for {
-		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
-			return true
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return false
-		}
-		dir = parent
-	}
-}
-
-// builds reports whether a service is built from dir.
-func builds(file document, dir string) bool {
-	c, ok := file.(composeDocument)
-	return ok && slices.ContainsFunc(c.Services, func(s *container.Container) bool {
-		return s.Compose.Dockerfile != "" && filepath.Dir(s.Compose.Dockerfile) == dir
-	})
-}
-
-// ignores reports whether a list of patterns names dir as a whole.
-func ignores(list, dir string) bool {
-	for line := range strings.Lines(list) {
-		switch strings.TrimPrefix(strings.TrimRight(strings.TrimSpace(line), "/"), "/") {
-		case dir, dir + "/*", dir + "/**", "**/" + dir, "*":
-			return true
-		}
-	}
-	return false
 }
