@@ -55,7 +55,7 @@ func (p *patch) current(project *project, fingerprint string) error {
 	if p.fingerprint() != fingerprint {
 		return fixes.ErrChanged
 	}
-	return nil
+	return p.placed(project)
 }
 
 // carryOut does every step. When it fails, something may have been done.

@@ -2,12 +2,15 @@ package files
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"plimsoll/checks"
+	"plimsoll/checks/terminal"
+	"plimsoll/fixes"
 	"plimsoll/fixes/private"
 )
 
@@ -18,6 +21,9 @@ func (p *patch) placeBeside(project *project, s checks.MovedSecret) (deposit, er
 	if !filepath.IsLocal(d.file) {
 		return d, refuse(checks.Msg("%s is outside of the project: nothing there is changed", s.Path))
 	}
+	if slices.ContainsFunc(p.deposits, func(other deposit) bool { return other.Path != "" && other.file == d.file }) {
+		return d, refuse(checks.Msg("two secrets would be in %s: give one of them another name", s.Path))
+	}
 	if _, err := project.root.Lstat(d.file); err == nil {
 		return d, refuse(checks.Msg("%s exists already and is not overwritten: give the secret another name", s.Path))
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -25,19 +31,46 @@ func (p *patch) placeBeside(project *project, s checks.MovedSecret) (deposit, er
 	}
 	dir := filepath.Dir(d.file)
 	info, err := project.root.Lstat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if errors.Is(err, fs.ErrNotExist) {
 		d.makes = true
-	case err != nil:
-		return d, err
-	case !info.IsDir():
-		return d, refuse(checks.Msg("%s is not a directory, where the secret is to be kept", dir))
-	case !mayOwn(info):
-		return d, refuse(checks.Msg("%s belongs to another user: run plimsoll as its owner", dir))
-	case s.Readable && info.Mode().Perm()&0o011 != 0:
-		return d, refuse(checks.Msg("others may enter %s, and the program has to read the secret as a user of its own: chmod 700 it first", dir))
+		return d, nil
 	}
-	return d, nil
+	if err != nil {
+		return d, err
+	}
+	return d, fitFor(s, dir, info)
+}
+
+// fitFor fails unless dir, which is as info says, can keep the secret s.
+func fitFor(s checks.MovedSecret, dir string, info fs.FileInfo) error {
+	switch {
+	case !info.IsDir():
+		return refuse(checks.Msg("%s is not a directory, where the secret is to be kept", dir))
+	case !mayOwn(info):
+		return refuse(checks.Msg("%s belongs to another user: run plimsoll as its owner", dir))
+	case s.Readable && info.Mode().Perm()&0o011 != 0:
+		return refuse(checks.Msg("others may enter %s, and the program has to read the secret as a user of its own: chmod 700 it first", dir))
+	}
+	return nil
+}
+
+// placed fails unless what was found for the deposits when they were planned is
+// still so.
+func (p *patch) placed(project *project) error {
+	again := patch{}
+	for _, d := range p.deposits {
+		if d.Path == "" {
+			continue
+		}
+		now, err := again.placeBeside(project, d.MovedSecret)
+		if err != nil {
+			return err
+		}
+		if now != d {
+			return fmt.Errorf("%s: %w", terminal.Line(filepath.Dir(d.file)), fixes.ErrChanged)
+		}
+	}
+	return nil
 }
 
 // keep puts the secret of d where it belongs.
@@ -47,14 +80,7 @@ func (p *patch) keep(project *project, d deposit, inv inverse) error {
 	}
 	at := slices.IndexFunc(inv.Kept, func(k kept) bool { return k.Name == d.file })
 	dir := filepath.Dir(d.file)
-	switch err := project.root.Mkdir(dir, 0o700); {
-	case err == nil:
-		if os.Geteuid() == 0 {
-			if err := project.root.Chown(dir, p.owner.UID, p.owner.GID); err != nil {
-				return err
-			}
-		}
-	case !errors.Is(err, fs.ErrExist):
+	if err := p.makeDir(project, d, inv.Kept, at); err != nil {
 		return err
 	}
 	mode := fs.FileMode(0o600)
@@ -69,6 +95,34 @@ func (p *patch) keep(project *project, d deposit, inv inverse) error {
 		return errors.Join(err, project.discard(temp))
 	}
 	return project.sync(dir)
+}
+
+// makeDir makes the directory of d, which is number at of all that are kept, or
+// finds it as it was when that was planned.
+func (p *patch) makeDir(project *project, d deposit, all []kept, at int) error {
+	dir := filepath.Dir(d.file)
+	within := func(k kept) bool { return filepath.Dir(k.Name) == dir }
+	if d.makes && slices.IndexFunc(all, within) == at {
+		if err := project.root.Mkdir(dir, 0o700); err != nil {
+			for i := range all { // somebody else did
+				all[i].Made = all[i].Made && !within(all[i])
+			}
+			if errors.Is(err, fs.ErrExist) {
+				err = fmt.Errorf("%s: %w", terminal.Line(dir), fixes.ErrChanged)
+			}
+			return err
+		}
+		if os.Geteuid() == 0 {
+			if err := project.root.Chown(dir, p.owner.UID, p.owner.GID); err != nil {
+				return err
+			}
+		}
+	}
+	info, err := project.root.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	return fitFor(d.MovedSecret, dir, info)
 }
 
 // takeBack removes the secrets that were put into the project, but for those
@@ -86,7 +140,7 @@ func (inv *inverse) takeBack(project *project) (changed []string) {
 		}
 	}
 	for _, k := range inv.Kept {
-		if k.Made {
+		if info, err := project.root.Lstat(filepath.Dir(k.Name)); err == nil && k.Made && info.IsDir() {
 			_ = project.root.Remove(filepath.Dir(k.Name)) // unless something is left in it
 		}
 	}

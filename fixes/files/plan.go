@@ -223,10 +223,11 @@ func (p *patch) deposit(project *project) error {
 				if slices.ContainsFunc(p.deposits, func(d deposit) bool { return d.MovedSecret == s }) {
 					continue
 				}
-				d, err := p.vault.place(s, p.deposits)
+				place := func() (deposit, error) { return p.vault.place(s, p.deposits) }
 				if s.Path != "" {
-					d, err = p.placeBeside(project, s)
+					place = func() (deposit, error) { return p.placeBeside(project, s) }
 				}
+				d, err := place()
 				if err != nil {
 					return err
 				}

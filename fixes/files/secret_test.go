@@ -133,6 +133,56 @@ func TestSecretFileIsRefused(t *testing.T) {
 	}
 }
 
+// What was found of the directory when the change was planned has to be so when
+// it is made, and what somebody has put there meanwhile stays.
+func TestSecretDirectoryChangesMeanwhile(t *testing.T) {
+	for name, change := range map[string]func(dir string) error{
+		"an open directory": func(dir string) error { return os.Mkdir(filepath.Join(dir, "secrets"), 0o755) },
+		"a symbolic link":   func(dir string) error { return os.Symlink("public", filepath.Join(dir, "secrets")) },
+	} {
+		for _, late := range []bool{false, true} {
+			b, dir := secretBench(t)
+			must(t, os.Mkdir(filepath.Join(dir, "public"), 0o755))
+			plan := b.plan(t, nil, "container-secret-in-env")
+			once := func() {
+				if change != nil {
+					must(t, change(dir))
+					change = nil
+				}
+			}
+			kept := change
+			if !late {
+				once()
+			}
+			_, err := b.Apply(t.Context(), plan, func(fixes.Progress) { once() })
+			change = kept
+			if err == nil {
+				t.Errorf("%s, late %v: a secret was put there", name, late)
+			}
+			if _, err := os.Lstat(filepath.Join(dir, "secrets")); err != nil {
+				t.Errorf("%s, late %v: what was put there meanwhile is gone", name, late)
+			}
+			for _, d := range []string{"secrets", "public"} {
+				if entries, _ := os.ReadDir(filepath.Join(dir, d)); len(entries) > 0 {
+					t.Errorf("%s, late %v: %s holds %s", name, late, d, entries[0].Name())
+				}
+			}
+			if got := b.text(t); got != secretText {
+				t.Errorf("%s, late %v: the file is\n%s", name, late, got)
+			}
+		}
+	}
+}
+
+// Two secrets never get the same file.
+func TestSecretsOfOneName(t *testing.T) {
+	b := newComposeBench(t, "services:\n  a:\n    image: postgres:17\n    environment:\n      POSTGRES_PASSWORD: c4nary-x\n  b:\n    image: postgres:17\n    environment:\n      POSTGRES_PASSWORD: c4nary-y\n")
+	plan := b.plan(t, checks.Values{"a.name-of-postgres-password": "pw", "b.name-of-postgres-password": "pw"}, "container-secret-in-env")
+	if !strings.Contains(plan.Blocked.String(), "two secrets would be in secrets/pw") {
+		t.Errorf("blocked: %q", plan.Blocked)
+	}
+}
+
 // A change that fails, or dies, at any step is taken back, or is finished, and
 // leaves no secret where it should not be.
 func TestSecretFileIsTakenBack(t *testing.T) {
