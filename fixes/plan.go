@@ -128,6 +128,13 @@ type Progress struct {
 	Transfer *Transfer
 }
 
+// An Original is what a change replaced, kept as the way back.
+type Original struct {
+	Name string
+	Size int64     // bytes that it takes by itself: what it wrote, without its image and volumes
+	Kept time.Time // since when
+}
+
 // A Receipt is the proof of an applied plan.
 type Receipt struct {
 	Entry string           // id in the ledger

@@ -179,6 +179,7 @@ type fakeFixer struct {
 	undone      []string
 	recovered   []string
 	deployed    []string
+	discarded   []string
 	deploy      []string // of every plan
 }
 
@@ -298,6 +299,18 @@ func (f *fakeFixer) Deploy(_ context.Context, p *fixes.Plan, progress func(fixes
 }
 
 func (f *fakeFixer) Entries() ([]ledger.Entry, error) { return f.entries, nil }
+
+func (f *fakeFixer) Kept(_ context.Context, id string) (fixes.Original, error) {
+	if id == "gone" {
+		return fixes.Original{}, errors.New("the original was removed already")
+	}
+	return fixes.Original{Name: "web.plimsoll-old-" + id, Size: 12 << 20, Kept: noon.Add(-50 * time.Hour)}, nil
+}
+
+func (f *fakeFixer) Discard(_ context.Context, id string) error {
+	f.discarded = append(f.discarded, id)
+	return nil
+}
 
 func (f *fakeFixer) CanUndo(_ context.Context, id string) error {
 	if id == "gone" {

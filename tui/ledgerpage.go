@@ -6,6 +6,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"plimsoll/checks/terminal"
+	"plimsoll/fixes"
 	"plimsoll/fixes/ledger"
 )
 
@@ -25,6 +26,14 @@ type ledgerRead struct {
 	by      *ledgerPage
 	entries []ledger.Entry
 	err     error
+}
+
+// kept is the original that an entry keeps.
+type kept struct {
+	by       *ledgerPage
+	entry    ledger.Entry
+	original fixes.Original
+	err      error
 }
 
 // undoable is whether an entry can be undone now.
@@ -57,6 +66,14 @@ func (d *ledgerPage) hear(u *ui, msg tea.Msg) (action, bool) {
 		d.ready, d.entries, d.err = true, msg.entries, msg.err
 		d.cursor = max(0, min(d.cursor, len(d.entries)-1))
 		return nil, true
+	case kept:
+		if msg.by != d {
+			return nil, false
+		}
+		if msg.err != nil {
+			return say{u.err(msg.err), true}, true
+		}
+		return replaceWith{&discardQuestion{crew: d.crew, entry: msg.entry, original: msg.original}}, true
 	case undoable:
 		if msg.by != d {
 			return nil, false
@@ -92,8 +109,26 @@ func (d *ledgerPage) key(u *ui, k tea.KeyPressMsg) action {
 		}
 	case "u", "enter":
 		return d.act(u)
+	case "d":
+		return d.discard(u)
 	}
 	return nil
+}
+
+// discard asks what the entry keeps, in order to remove it.
+func (d *ledgerPage) discard(u *ui) action {
+	e, ok := d.current()
+	if !ok || e.State != ledger.Applied {
+		return say{u.T("only an applied change keeps an original"), true}
+	}
+	if why := d.whyNot(u, e); why != "" {
+		return say{why, true}
+	}
+	f, ctx := d.crew.fixer, d.crew.ctx
+	return tea.Cmd(func() tea.Msg {
+		o, err := f.Kept(ctx, e.ID)
+		return kept{d, e, o, err}
+	})
 }
 
 func (d *ledgerPage) current() (ledger.Entry, bool) {
@@ -128,6 +163,8 @@ func (d *ledgerPage) whyNot(u *ui, e ledger.Entry) string {
 		return u.T("this change was put back already")
 	case e.State == ledger.Undone:
 		return u.T("this change was undone already")
+	case e.State == ledger.Final:
+		return u.T("this change is final: its original was removed on request")
 	case e.State == ledger.Broken:
 		return u.T("this change needs a person; its error says what to do")
 	}
@@ -178,6 +215,7 @@ func (d *ledgerPage) draw(u *ui, width int) sheet {
 	}
 	return sheet{title: u.T("Changes"), lines: p.lines, window: &d.window, buttons: []button{
 		{key: "u", label: label, off: !ok || d.whyNot(u, e) != ""},
+		{key: "d", label: u.T("remove the original"), off: !ok || e.State != ledger.Applied || d.readOnly},
 		{key: "y", label: u.T("copy commands"), off: len(e.Commands) == 0},
 		{key: "esc", label: u.T("close")},
 	}}

@@ -121,6 +121,8 @@ func (u *ui) entryState(s ledger.State) string {
 		return u.T("rolled back")
 	case ledger.Broken:
 		return u.T("broken")
+	case ledger.Final:
+		return u.T("final")
 	case ledger.Undone:
 		return u.T("undone")
 	}

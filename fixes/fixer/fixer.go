@@ -36,6 +36,14 @@ type Fixer interface {
 	// Undo takes an applied entry back.
 	Undo(ctx context.Context, id string, progress func(fixes.Progress)) error
 
+	// Kept returns the original that an applied entry keeps as its way back, or
+	// why there is none.
+	Kept(ctx context.Context, id string) (fixes.Original, error)
+
+	// Discard removes it for good, volumes excepted: the entry cannot be undone
+	// any more.
+	Discard(ctx context.Context, id string) error
+
 	// Interrupted lists entries that a crash left unfinished on this engine.
 	Interrupted(ctx context.Context) ([]ledger.Entry, error)
 

@@ -51,6 +51,8 @@ func (d *Dispatcher) undoable(ctx context.Context, m Mechanic, entry ledger.Entr
 		return refuse("failed and was put back: there is nothing to undo")
 	case ledger.Undone:
 		return refuse("is undone already")
+	case ledger.Final:
+		return refuse("is final: its original was removed on request")
 	case ledger.Broken:
 		return refuse("failed and needs a person: " + entry.Error)
 	default:
@@ -93,6 +95,49 @@ func (d *Dispatcher) Undo(ctx context.Context, id string, progress func(fixes.Pr
 		entry.State = ledger.Applied
 	}
 	return d.end(&entry, err)
+}
+
+// Kept implements [Fixer].
+func (d *Dispatcher) Kept(ctx context.Context, id string) (fixes.Original, error) {
+	m, entry, release, err := d.reopen(ctx, id)
+	if err != nil {
+		return fixes.Original{}, err
+	}
+	defer release()
+	keeper, err := d.keeper(ctx, m, entry)
+	if err != nil {
+		return fixes.Original{}, err
+	}
+	return keeper.Kept(ctx, entry)
+}
+
+// Discard implements [Fixer].
+func (d *Dispatcher) Discard(ctx context.Context, id string) error {
+	if d.o.ReadOnly {
+		return errReadOnly
+	}
+	m, entry, release, err := d.reopen(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer release()
+	keeper, err := d.keeper(ctx, m, entry)
+	if err != nil {
+		return err
+	}
+	if err := keeper.Discard(ctx, entry); err != nil {
+		return err
+	}
+	entry.State = ledger.Final
+	return d.o.Ledger.Put(entry)
+}
+
+func (d *Dispatcher) keeper(ctx context.Context, m Mechanic, entry ledger.Entry) (Keeper, error) {
+	keeper, ok := m.(Keeper)
+	if !ok || entry.State != ledger.Applied {
+		return nil, errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("%s keeps no original", entry.ID))
+	}
+	return keeper, d.sameEngine(ctx, entry)
 }
 
 // reopen returns the entry called id as it is once nobody else can change it.

@@ -43,6 +43,16 @@ type Adopter interface {
 	Orphans(ctx context.Context, known func(id string) bool) ([]ledger.Entry, error)
 }
 
+// A Keeper is a mechanic that keeps originals on the engine as the way back.
+type Keeper interface {
+	// Kept returns the original of an applied entry. It fails unless what took
+	// its place works.
+	Kept(ctx context.Context, entry ledger.Entry) (fixes.Original, error)
+
+	// Discard removes it, and no volume.
+	Discard(ctx context.Context, entry ledger.Entry) error
+}
+
 // A Fetcher is a mechanic some of whose plans need an image first.
 type Fetcher interface {
 	Fetch(ctx context.Context, plan *fixes.Plan, progress func(fixes.Progress)) (image string, err error)

@@ -33,6 +33,7 @@ const (
 	Broken     State = "broken"      // failed, and could not be put back: needs a person
 	Undoing    State = "undoing"     // being taken back, or interrupted by a crash while it was
 	Undone     State = "undone"      // taken back by the user
+	Final      State = "final"       // verified, and its way back was removed on request
 )
 
 // Unfinished reports whether an entry in state s is being worked on, or was

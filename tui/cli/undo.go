@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
 	"plimsoll/checks/terminal"
@@ -12,7 +13,7 @@ import (
 )
 
 func (a *app) undoCommand() *cobra.Command {
-	var list, yes bool
+	var list, yes, discard bool
 	c := &cobra.Command{
 		Use:   "undo [ID]",
 		Short: a.T("Take back what was fixed: the newest change, or the one with this id"),
@@ -34,10 +35,14 @@ func (a *app) undoCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if discard {
+				return a.discard(cmd, s, entry, yes)
+			}
 			return a.undo(cmd, s, entry, yes)
 		},
 	}
 	c.Flags().BoolVar(&list, "list", false, a.T("list everything that was ever changed"))
+	c.Flags().BoolVar(&discard, "discard", false, a.T("remove the original that the change keeps: it is final then"))
 	c.Flags().BoolVarP(&yes, "yes", "y", false, a.T("undo without asking"))
 	return c
 }
@@ -77,6 +82,29 @@ func (a *app) undo(cmd *cobra.Command, s *session, e ledger.Entry, yes bool) err
 		return err
 	}
 	fmt.Fprintln(a.out, a.T("undone"))
+	return nil
+}
+
+// discard removes the original that a change keeps as its way back.
+func (a *app) discard(cmd *cobra.Command, s *session, e ledger.Entry, yes bool) error {
+	o, err := s.fixer.Kept(cmd.Context(), e.ID)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "%s\n%s\n", a.entryLine(e), a.T("%s, kept since %s, takes %s besides its image; volumes stay", terminal.Line(o.Name), o.Kept.Local().Format(time.DateTime), units.BytesSize(float64(o.Size))))
+	if !yes {
+		agreed, err := a.ask(a.T("Remove it for good? This change cannot be undone any more."))
+		if err != nil || !agreed {
+			return err
+		}
+	}
+	if may, err := a.mayChange(s, e.Subject.Kind, yes); err != nil || !may {
+		return err
+	}
+	if err := s.fixer.Discard(cmd.Context(), e.ID); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.out, a.T("removed"))
 	return nil
 }
 
@@ -123,6 +151,8 @@ func (a *app) stateWord(s ledger.State) string {
 		return a.T("rolled back")
 	case ledger.Undone:
 		return a.T("undone")
+	case ledger.Final:
+		return a.T("final")
 	}
 	return a.T("broken")
 }
