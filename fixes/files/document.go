@@ -40,7 +40,7 @@ type document interface {
 
 // A validating document knows a program that says whether it would take source.
 type validating interface {
-	// validate returns a [*refusal] when the program would not.
+	// validate returns an error of refuse when the program would not.
 	validate(ctx context.Context, source []byte) error
 }
 

@@ -82,12 +82,12 @@ func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fix
 
 	plan := &fixes.Plan{Subject: subject.Ref(), Mechanism: fixes.Patch}
 	block := func(err error) error {
-		var r *refusal
-		if err == nil || !errors.As(err, &r) {
+		r := refusal(err)
+		if r == nil {
 			return err
 		}
 		if plan.Blocked.IsZero() {
-			plan.Blocked = r.why
+			plan.Blocked = r.What.Clean()
 		}
 		return nil
 	}

@@ -58,23 +58,22 @@ type attributes struct {
 	GID  int         `json:"gid"`
 }
 
-// A refusal is an error that says why a file is not touched and what to do.
-type refusal struct{ why checks.Message }
-
-func (r *refusal) Error() string { return r.why.String() }
-func (r *refusal) Unwrap() error { return errdefs.ErrFailedPrecondition }
-
+// refuse returns an error that says why a file is not touched and what to do.
 func refuse(why checks.Message) error {
-	for i, a := range why.Args {
-		if s, ok := a.(string); ok {
-			why.Args[i] = terminal.Line(s)
-		}
+	return &checks.Problem{What: why, Err: errdefs.ErrFailedPrecondition}
+}
+
+// refusal returns what err, made by refuse, says; nil if it is another error.
+func refusal(err error) *checks.Problem {
+	var p *checks.Problem
+	if errors.As(err, &p) && errdefs.IsFailedPrecondition(p.Err) {
+		return p
 	}
-	return &refusal{why}
+	return nil
 }
 
 // read returns a file that may be replaced and what identifies it, or a
-// [refusal]. A file that does not exist has only a name.
+// error of refuse. A file that does not exist has only a name.
 func (p *project) read(name string) ([]byte, identity, error) {
 	none := identity{Name: name}
 	if !filepath.IsLocal(name) {

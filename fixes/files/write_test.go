@@ -4,8 +4,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/containerd/errdefs"
+
+	"plimsoll/assets"
 	"plimsoll/checks"
 	"plimsoll/fixes"
 )
@@ -34,8 +38,13 @@ func TestPlanWriteRefuses(t *testing.T) {
 	if _, err := write(fixes.FileChange{Path: filepath.Join(dir, "gone"), Before: []byte("x")}); !errors.Is(err, fixes.ErrChanged) {
 		t.Errorf("a file that is gone: %v", err)
 	}
-	if _, err := write(fixes.FileChange{Path: link, Before: []byte("language: en\n")}); err == nil {
-		t.Error("a symbolic link is written through")
+	var refused *checks.Problem
+	_, err := write(fixes.FileChange{Path: link, Before: []byte("language: en\n")})
+	if !errors.As(err, &refused) || !errdefs.IsFailedPrecondition(err) {
+		t.Fatalf("a symbolic link: %v", err)
+	}
+	if got := refused.In(assets.Translate("de")); !strings.Contains(got, "symbolischer Link") {
+		t.Errorf("in German it says %q", got)
 	}
 	if plan, err := write(fixes.FileChange{Path: path, Before: []byte("language: en\n")}); err != nil || len(plan.Files) != 1 || !plan.Blocked.IsZero() {
 		t.Errorf("%v, %v", plan, err)

@@ -16,6 +16,7 @@ import (
 	"plimsoll/assets"
 	"plimsoll/checks"
 	"plimsoll/checks/suite"
+	"plimsoll/fixes"
 )
 
 // Exit codes are promises.
@@ -72,10 +73,11 @@ func run(ctx context.Context, args []string, out, errs io.Writer, terminal bool,
 	return exitClean
 }
 
-// explain returns err in the user's language as far as it has one.
+// explain returns err in the user's language as far as it has one. What could not
+// be put back is told whole, not only the first reason.
 func (a *app) explain(err error) string {
 	var p *checks.Problem
-	if errors.As(err, &p) {
+	if errors.As(err, &p) && !errors.Is(err, fixes.ErrBroken) {
 		return p.In(a.translate)
 	}
 	return err.Error()
