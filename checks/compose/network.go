@@ -180,6 +180,9 @@ func joinNetwork(e *yamledit.Editor, service *yaml.Node, instead bool) error {
 
 // connects tries edits on a copy: networks must be as intended, and all else as before.
 func (f *File) connects(edits []checks.Edit, stores, clients []string) error {
+	if err := yamledit.Keeps(f.Source, edits); err != nil {
+		return err
+	}
 	next, err := f.With(applied(f.Source, edits))
 	if err != nil {
 		return err

@@ -224,7 +224,7 @@ func unquoted(text string) string {
 	return s
 }
 
-// holds tries edits on a copy: service must read as want, and all others as before.
+// holds tries edits on a copy: service must read as want, and all else as before.
 func (f *File) holds(edits []checks.Edit, service string, want *checks.Settings) error {
 	if len(edits) == 0 {
 		return refused(checks.Msg("a compose file has no key for this: change it where the container is made"))
@@ -233,6 +233,9 @@ func (f *File) holds(edits []checks.Edit, service string, want *checks.Settings)
 		if edits[i].Start < edits[i-1].End {
 			return fmt.Errorf("edits of %s overlap", service)
 		}
+	}
+	if err := yamledit.Keeps(f.Source, edits); err != nil {
+		return err
 	}
 	next, err := f.With(applied(f.Source, edits))
 	if err != nil {

@@ -82,7 +82,15 @@ func (f *File) handOver(service *container.Container, h container.Handover, secr
 		why    checks.Message
 		change func() error
 	}{
-		{"environment", reason, func() error { return replaceVariable(&e, node, h.Variable, variable, inside) }},
+		{"environment", reason, func() error {
+			err := replaceVariable(&e, node, h.Variable, variable, inside)
+			if err == nil {
+				e.Edits[len(e.Edits)-1].Moved = []checks.MovedSecret{{
+					ID: secret, Value: checks.Sensitive(h.Value), Path: path.Join(secretsFolder, secret), Readable: h.Readable,
+				}}
+			}
+			return err
+		}},
 		{"secrets", checks.Msg("the service may read it"), func() error { return useSecret(&e, node, secret) }},
 		{"secrets", checks.Msg("where the secret is on this machine"), func() error { return declareSecret(&e, text.Roots[0], secret) }},
 	} {
@@ -91,9 +99,6 @@ func (f *File) handOver(service *container.Container, h container.Handover, secr
 			return nil, refused(checks.Msg("%s of %s cannot be changed here: %s", step.key, name, because(err)))
 		}
 	}
-	e.Edits[0].Moved = []checks.MovedSecret{{
-		ID: secret, Value: checks.Sensitive(h.Value), Path: path.Join(secretsFolder, secret), Readable: h.Readable,
-	}}
 	// The service may end where the file does: what is declared goes behind it.
 	slices.SortStableFunc(e.Edits, func(a, b checks.Edit) int { return a.Start - b.Start })
 

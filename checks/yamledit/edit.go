@@ -1,6 +1,7 @@
 package yamledit
 
 import (
+	"bytes"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -157,11 +158,11 @@ func (e *Editor) Set(m *yaml.Node, key string, v Value) error {
 		if colon == keyEnd {
 			return ErrLayout
 		}
-		if _, simple := v.(Scalar); simple || old.Line > k.Line || old.Kind == yaml.ScalarNode || old.Kind == yaml.AliasNode {
-			e.edit(colon, end, v.block(e.File, k.Column-1))
-			return nil
+		if _, simple := v.(Scalar); !simple && old.Line == k.Line && old.Kind != yaml.ScalarNode && old.Kind != yaml.AliasNode {
+			return ErrLayout
 		}
-		return ErrLayout
+		e.replaceBelow(colon, start, end, v.block(e.File, k.Column-1))
+		return nil
 	}
 	colon := e.skipTo(keyEnd, ':')
 	if colon == keyEnd {
@@ -173,6 +174,24 @@ func (e *Editor) Set(m *yaml.Node, key string, v Value) error {
 	}
 	e.edit(colon, colon, v.block(e.File, k.Column-1))
 	return nil
+}
+
+// replaceBelow writes text, which follows the colon before offset colon, in place of
+// a value [start, end). Comments between the two stay.
+func (e *Editor) replaceBelow(colon, start, end int, text string) {
+	above := e.lineStart(start)
+	above -= e.breakBefore(above)
+	switch {
+	case above <= colon: // on the line of the colon
+		e.edit(colon, end, text)
+	case breakLen([]byte(text)) > 0:
+		e.edit(above, end, text)
+	case above == e.lineEnd(colon) && len(bytes.TrimSpace(e.Source[colon:above])) == 0:
+		e.edit(colon, end, text)
+	default:
+		e.edit(colon, colon, text)
+		e.edit(above, end, "")
+	}
 }
 
 // add puts a new entry behind the last one of m.
@@ -194,6 +213,14 @@ func (e *Editor) add(m *yaml.Node, key string, v Value) error {
 		return ErrLayout
 	}
 	indent := m.Content[0].Column - 1
+	first, err := e.at(m.Content[0].Line, m.Content[0].Column)
+	if err != nil {
+		return err
+	}
+	line := e.lineStart(first)
+	if lead := strings.TrimRight(string(e.Source[line:first]), " "); strings.HasSuffix(lead, "?") {
+		indent = len(lead) - 1 // the key begins with its mark
+	}
 	at := e.lineEnd(end)
 	e.edit(at, at, e.eol+strings.Repeat(" ", indent)+key+":"+v.block(e.File, indent))
 	return nil
@@ -215,21 +242,26 @@ func (e *Editor) addFlow(m *yaml.Node, start, end int, key string, v Value) erro
 	if err != nil {
 		return err
 	}
-	if !empty(value) {
-		if _, at, err = e.Span(value); err != nil {
-			return err
-		}
+	if empty(value) {
+		at = e.skipTo(at, ':')
+	} else if _, at, err = e.Span(value); err != nil {
+		return err
 	}
 	between := " "
 	line := e.lineStart(keyStart)
 	if lead := string(e.Source[line:keyStart]); strings.TrimSpace(lead) == "" && line > start {
 		between = e.eol + lead
 	}
-	e.edit(at, at, ","+between+key+": "+v.inline())
+	comma := ","
+	if empty(value) {
+		comma = " ," // else it would belong to the key
+	}
+	e.edit(at, at, comma+between+key+": "+v.inline())
 	return nil
 }
 
-// Rename gives key of mapping m another name and value, where it stands.
+// Rename gives key of mapping m another name and value, where they stand: the last
+// edit is that of the value.
 func (e *Editor) Rename(m *yaml.Node, key, to string, v Scalar) error {
 	k, old := Get(m, key)
 	switch {
@@ -238,18 +270,27 @@ func (e *Editor) Rename(m *yaml.Node, key, to string, v Scalar) error {
 	case e.shared(old) || e.aliased[m]:
 		return ErrShared
 	}
-	start, _, err := e.Span(k)
+	keyStart, keyEnd, err := e.Span(k)
 	if err != nil {
 		return err
 	}
-	_, end, err := e.Span(old)
+	start, end, err := e.Span(old)
 	if err != nil {
 		return err
 	}
 	if k.Style&yaml.DoubleQuotedStyle != 0 && !strings.HasPrefix(to, `"`) {
 		to = `"` + to + `"` // as JSON wants it
 	}
-	e.edit(start, end, to+": "+v.inline())
+	text := v.inline()
+	if e.Source[start-1] == ':' {
+		text = " " + text // what was quoted needs no blank, another key does
+	}
+	e.edit(keyStart, keyEnd, to)
+	if old.Line > k.Line && len(old.Content) > 0 && !flow(old) {
+		e.replaceBelow(e.skipTo(keyEnd, ':'), start, end, " "+v.inline())
+		return nil
+	}
+	e.edit(start, end, text)
 	return nil
 }
 
@@ -273,7 +314,7 @@ func (e *Editor) Remove(m *yaml.Node, key string) error {
 	} else if _, end, err = e.Span(v); err != nil {
 		return err
 	}
-	return e.cut(flow(m), start, end)
+	return e.cut(m, start, end)
 }
 
 // Append puts items behind the last one of list.
@@ -289,9 +330,15 @@ func (e *Editor) Append(list *yaml.Node, items ...string) error {
 		return err
 	}
 	if !flow(list) {
+		// The list begins with its anchor or tag, which may be on the line of the key.
+		behind := e.skipTo(e.properties(start), '-')
+		dash := behind - 1
+		if dash < start || e.Source[dash] != '-' {
+			return ErrLayout
+		}
 		var b strings.Builder
 		for _, item := range items {
-			b.WriteString(e.eol + strings.Repeat(" ", list.Column-1) + "- " + item)
+			b.WriteString(e.eol + strings.Repeat(" ", dash-e.lineStart(dash)) + "- " + item)
 		}
 		at := e.lineEnd(end)
 		e.edit(at, at, b.String())
@@ -325,23 +372,14 @@ func (e *Editor) RemoveItem(list, item *yaml.Node) error {
 		}
 		start = dash
 	}
-	return e.cut(flow(list), start, end)
+	return e.cut(list, start, end)
 }
 
-// cut removes [start, end): in a list between brackets with one comma, else
+// cut removes [start, end) of n: in a list between brackets with one comma, else
 // with the lines that it fills.
-func (e *Editor) cut(flow bool, start, end int) error {
-	if flow {
-		if next := e.skipComma(end); next > end {
-			e.edit(start, next, "")
-			return nil
-		}
-		before := strings.TrimRight(string(e.Source[:start]), " \t\r\n")
-		if strings.HasSuffix(before, ",") {
-			start = len(before) - 1
-		}
-		e.edit(start, end, "")
-		return nil
+func (e *Editor) cut(n *yaml.Node, start, end int) error {
+	if flow(n) {
+		return e.cutFlow(n, start, end)
 	}
 	line := e.lineStart(start)
 	if strings.TrimSpace(string(e.Source[line:start])) != "" {
@@ -352,24 +390,63 @@ func (e *Editor) cut(flow bool, start, end int) error {
 		return ErrLayout
 	}
 	next := e.nextLine(rest)
-	if next == rest && line > 0 { // the last line, without a break: take the one before it
-		line -= len(e.eol)
-	}
 	e.edit(line, next, "")
 	return nil
 }
 
-// skipComma returns the offset behind the comma that follows at and the blanks
-// behind that; at if none follows.
-func (e *Editor) skipComma(at int) int {
-	i := at
-	for i < len(e.Source) && strings.ContainsRune(" \t\r\n", rune(e.Source[i])) {
-		i++
+// cutFlow removes [start, end) with the comma behind it, else with the one before.
+// Comments between the two stay, with what is a comma in them.
+func (e *Editor) cutFlow(n *yaml.Node, start, end int) error {
+	if next := e.skipTo(end, ','); next > end {
+		if len(bytes.TrimSpace(e.Source[end:next-1])) > 0 {
+			e.edit(start, end, "")
+			e.edit(next-1, next, "")
+			return nil
+		}
+		for next < len(e.Source) && (e.Source[next] == ' ' || e.Source[next] == '\t') {
+			next++
+		}
+		e.edit(start, next, "")
+		return nil
 	}
-	if i >= len(e.Source) || e.Source[i] != ',' {
-		return at
+	before, err := e.endBefore(n, start)
+	if err != nil {
+		return err
 	}
-	for i++; i < len(e.Source) && (e.Source[i] == ' ' || e.Source[i] == '\t'); i++ {
+	switch comma := e.skipTo(before, ',') - 1; {
+	case comma < before || comma >= start: // it was the only one
+		e.edit(start, end, "")
+	case len(bytes.TrimSpace(e.Source[comma+1:start])) > 0:
+		e.edit(comma, comma+1, "")
+		e.edit(start, end, "")
+	default:
+		e.edit(comma, end, "")
 	}
-	return i
+	return nil
+}
+
+// endBefore returns where the entry of n ends that is the last one before offset.
+func (e *Editor) endBefore(n *yaml.Node, offset int) (int, error) {
+	start, _, err := e.Span(n)
+	if err != nil {
+		return 0, err
+	}
+	last := e.properties(start) + 1 // the bracket
+	for _, child := range n.Content {
+		if empty(child) {
+			if colon := e.skipTo(last, ':'); n.Kind == yaml.MappingNode && colon <= offset {
+				last = colon
+			}
+			continue
+		}
+		_, end, err := e.Span(child)
+		if err != nil {
+			return 0, err
+		}
+		if end > offset {
+			break
+		}
+		last = end
+	}
+	return last, nil
 }

@@ -65,30 +65,44 @@ func (f *File) plainEnd(value string, start int) (int, error) {
 	return at, nil
 }
 
-// blockEnd returns the end of the last line that is not empty of the block
-// scalar whose indicator is at start.
+// blockEnd returns the end of the last line of the block scalar whose indicator is
+// at start: the last that is not empty, unless empty ones belong to the value.
 func (f *File) blockEnd(start int) (int, error) {
 	header := f.lineEnd(start)
+	parent := f.parentIndent(start)
 	// What it is indented by is more than its parent, which the first line tells,
 	// or the indicator where that begins with blanks.
-	end, indent := header, -1
-	if i := strings.IndexAny(string(f.Source[start:header]), "123456789"); i > 0 && !bytes.ContainsRune(f.Source[start:start+i], '#') {
-		indent = 1 // deeper than the parent is all that the end depends on
+	end, indent, kept := header, -1, false
+	for _, c := range f.Source[start+1 : header] {
+		switch {
+		case '1' <= c && c <= '9':
+			indent = parent + int(c-'0')
+			continue
+		case c == '+':
+			kept = true
+			continue
+		case c == '-':
+			continue
+		}
+		break
 	}
 	for next := f.nextLine(header); next < len(f.Source); next = f.nextLine(f.lineEnd(next)) {
 		line := f.Source[next:f.lineEnd(next)]
 		text := bytes.TrimLeft(line, " ")
-		if len(bytes.TrimSpace(text)) == 0 {
+		width := len(line) - len(text)
+		if len(bytes.TrimSpace(text)) == 0 && (indent < 0 || len(line) <= indent) {
+			if kept && next+len(line) < len(f.Source) {
+				end = next + len(line)
+			}
 			continue
 		}
-		width := len(line) - len(text)
 		if indent < 0 {
 			indent = width
-			if width <= f.parentIndent(start) {
+			if width <= parent {
 				break // an empty one
 			}
 		}
-		if width < indent || width <= f.parentIndent(start) && f.parentIndent(start) >= 0 {
+		if width < indent {
 			break
 		}
 		end = next + len(line)
@@ -96,15 +110,36 @@ func (f *File) blockEnd(start int) (int, error) {
 	return end, nil
 }
 
-// parentIndent returns the column, from 0, of the text of the line that offset
-// is in, which a block scalar below has to be indented more than.
+// parentIndent returns the column, from 0, of the key, or of the dash, that the
+// block scalar at offset is the value of, which has to be indented more than that.
 func (f *File) parentIndent(offset int) int {
 	start := f.lineStart(offset)
 	i := start
-	for i < len(f.Source) && f.Source[i] == ' ' {
+	for i < offset && f.Source[i] == ' ' {
 		i++
 	}
+	// A key may stand behind dashes: - name: |
+	for i+1 < offset && strings.IndexByte("-?:", f.Source[i]) >= 0 && f.Source[i+1] == ' ' {
+		next := i + 1
+		for next < offset && f.Source[next] == ' ' {
+			next++
+		}
+		if f.properties(next) == offset {
+			break
+		}
+		i = next
+	}
 	return i - start
+}
+
+// breakBefore returns the length of the line break that ends at offset.
+func (f *File) breakBefore(offset int) int {
+	for _, n := range []int{3, 2, 1} {
+		if offset >= n && breakLen(f.Source[offset-n:]) == n {
+			return n
+		}
+	}
+	return 0
 }
 
 func (f *File) lineStart(offset int) int {

@@ -194,13 +194,28 @@ func TestEdits(t *testing.T) {
 		{"replace a list between brackets", "a: [x, y] # why\n", "a: [z] # why\n", set("a", List{"z"})},
 		{"remove", "a: 1\nb: 2 # two\nc: 3\n", "a: 1\nc: 3\n", remove("b")},
 		{"remove the last", "a: 1\nb:\n  - 2\n", "a: 1\n", remove("b")},
-		{"remove the last without line end", "a: 1\nb: 2", "a: 1", remove("b")},
+		{"remove the last without line end", "a: 1\nb: 2", "a: 1\n", remove("b")},
 		{"remove between brackets", "{a: 1, b: 2, c: 3}", "{a: 1, c: 3}", remove("b")},
 		{"remove the last between brackets", "{a: 1, b: 2}", "{a: 1}", remove("b")},
 		{"append", "a:\n  - x # why\nb: 1\n", "a:\n  - x # why\n  - y\nb: 1\n", func(e *Editor, m *yaml.Node) error { return e.Append(m.Content[1], "y") }},
 		{"append between brackets", "a: [x]\n", "a: [x, y]\n", func(e *Editor, m *yaml.Node) error { return e.Append(m.Content[1], "y") }},
 		{"remove an item", "a:\n  - x\n  - y # why\n", "a:\n  - x\n", func(e *Editor, m *yaml.Node) error { return e.RemoveItem(m.Content[1], m.Content[1].Content[1]) }},
 		{"remove an item of maps", "a:\n  - x: 1\n    y: 2\n  - z: 3\n", "a:\n  - z: 3\n", func(e *Editor, m *yaml.Node) error { return e.RemoveItem(m.Content[1], m.Content[1].Content[0]) }},
+		{"add behind lines that a value keeps", "a:\n  b: |+\n    x\n\n\n", "a:\n  b: |+\n    x\n\n\nc: 2\n", set("c", Scalar("2"))},
+		{"add behind blanks of a value", "a: |\n  x\n     \n", "a: |\n  x\n     \nb: 2\n", set("b", Scalar("2"))},
+		{"append below an anchor", "a: &q\n  - x\n", "a: &q\n  - x\n  - y\n", func(e *Editor, m *yaml.Node) error { return e.Append(m.Content[1], "y") }},
+		{"append below a tag", "a: !override # all\n- x\n", "a: !override # all\n- x\n- y\n", func(e *Editor, m *yaml.Node) error { return e.Append(m.Content[1], "y") }},
+		{"remove the last behind another line end", "a: 1\r\nb: 2\nc: 3", "a: 1\r\nb: 2\n", remove("c")},
+		{"add behind an item with a block", "a:\n- b: |2\n     x\n  c: 1\n", "a:\n- b: |2\n     x\n  c: 1\n  d: 2\n", func(e *Editor, m *yaml.Node) error { return e.Set(m.Content[1].Content[0], "d", Scalar("2")) }},
+		{"replace a block with siblings", "a:\n- b: |2\n     x\n  c: 1\n", "a:\n- b: y\n  c: 1\n", func(e *Editor, m *yaml.Node) error { return e.Set(m.Content[1].Content[0], "b", Scalar("y")) }},
+		{"replace an empty block with siblings", "a:\n- b: |\n  c: 1\n", "a:\n- b: y\n  c: 1\n", func(e *Editor, m *yaml.Node) error { return e.Set(m.Content[1].Content[0], "b", Scalar("y")) }},
+		{"rename and leave the comment", "a: # why\n  x\nb: 1\n", "c: # why\n  y\nb: 1\n", func(e *Editor, m *yaml.Node) error { return e.Rename(m, "a", "c", "y") }},
+		{"rename in JSON", `{"a":"x"}`, `{"c": y}`, func(e *Editor, m *yaml.Node) error { return e.Rename(m, "a", "c", "y") }},
+		{"rename between brackets", `{'a':x}`, `{c: y}`, func(e *Editor, m *yaml.Node) error { return e.Rename(m, "a", "c", "y") }},
+		{"replace a list and leave the comment", "a: # why\n  # more\n  - x\nb: 1\n", "a: # why\n  # more\n  - z\nb: 1\n", set("a", List{"z"})},
+		{"replace a list by a scalar and leave the comment", "a: # why\n  - x\nb: 1\n", "a: z # why\nb: 1\n", set("a", Scalar("z"))},
+		{"remove behind a comment with a comma", "[a, # x,\n b]", "[a # x,\n ]", func(e *Editor, m *yaml.Node) error { return e.RemoveItem(m, m.Content[1]) }},
+		{"remove before a comment with a comma", "[a # x,\n , b]", "[ # x,\n  b]", func(e *Editor, m *yaml.Node) error { return e.RemoveItem(m, m.Content[0]) }},
 		{"replace an item", "a:\n  - \"x\" # why\n", "a:\n  - \"y\" # why\n", func(e *Editor, m *yaml.Node) error { return e.Replace(m.Content[1].Content[0], Scalar(`"y"`)) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -214,6 +229,9 @@ func TestEdits(t *testing.T) {
 			}
 			if got := apply(t, c.before, e.Edits); got != c.after {
 				t.Errorf("got\n%q, want\n%q", got, c.after)
+			}
+			if err := Keeps(f.Source, e.Edits); err != nil {
+				t.Error(err)
 			}
 		})
 	}

@@ -174,6 +174,33 @@ func TestSecretDirectoryChangesMeanwhile(t *testing.T) {
 	}
 }
 
+// What stands beside the secret stays: a comment between key and value, and the
+// empty lines that a value at the end of the file keeps.
+func TestSecretLeavesTheRest(t *testing.T) {
+	const config = "configs:\n  app:\n    content: |+\n      text\n\n\n"
+	b := newComposeBench(t, "services:\n  db:\n    image: postgres:17\n    environment:\n      POSTGRES_PASSWORD: # from the safe\n        "+canary+"\n"+config)
+	plan := b.plan(t, nil, "container-secret-in-env")
+	for _, f := range plan.Files {
+		for _, h := range f.Hunks() {
+			for _, l := range h.Lines {
+				if strings.Contains(l.Text, canary) {
+					t.Errorf("the value is shown: %s", l.Text)
+				}
+			}
+		}
+	}
+	_, err := b.Apply(t.Context(), plan, nil)
+	must(t, err)
+	want := "services:\n  db:\n    image: postgres:17\n    environment:\n      POSTGRES_PASSWORD_FILE: # from the safe\n        /run/secrets/db_postgres_password\n    secrets:\n      - db_postgres_password\n" +
+		config + "secrets:\n  db_postgres_password:\n    file: ./secrets/db_postgres_password\n"
+	if got := b.text(t); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if found := holding(t, filepath.Join(filepath.Dir(filepath.Dir(b.path)), "state"), canary); len(found) != 0 {
+		t.Errorf("the ledger holds the value: %v", found)
+	}
+}
+
 // Two secrets never get the same file.
 func TestSecretsOfOneName(t *testing.T) {
 	b := newComposeBench(t, "services:\n  a:\n    image: postgres:17\n    environment:\n      POSTGRES_PASSWORD: c4nary-x\n  b:\n    image: postgres:17\n    environment:\n      POSTGRES_PASSWORD: c4nary-y\n")
