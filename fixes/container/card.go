@@ -180,7 +180,7 @@ func words(command []string) string {
 			out = append(out, secret.Mask)
 			continue
 		}
-		out = append(out, quote(masked(command[i])))
+		out = append(out, fixes.Quote(masked(command[i])))
 	}
 	return strings.Join(out, " ")
 }

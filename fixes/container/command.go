@@ -14,6 +14,7 @@ import (
 	"github.com/moby/moby/api/types/network"
 
 	"plimsoll/checks/secret"
+	"plimsoll/fixes"
 )
 
 // shellLine returns words as a shell command. Values of secret variables are
@@ -21,7 +22,7 @@ import (
 func shellLine(words []string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
-		quoted[i] = quote(clean(w))
+		quoted[i] = fixes.Quote(clean(w))
 	}
 	return strings.Join(quoted, " ")
 }
@@ -149,7 +150,7 @@ func (a *arguments) health(h *api.HealthConfig) {
 	default:
 		var words []string
 		for _, w := range h.Test[1:] {
-			words = append(words, quote(w))
+			words = append(words, fixes.Quote(w))
 		}
 		a.add("--health-cmd", strings.Join(words, " "))
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/moby/moby/client/pkg/versions"
 
 	"plimsoll/checks"
+	"plimsoll/fixes"
 )
 
 // ownLabels returns the labels of the container that its image did not bring
@@ -105,7 +106,7 @@ func (w *world) orchestrated() checks.Message {
 	name := clean(w.name())
 	if labels["com.docker.swarm.task.id"] != "" || labels["com.docker.swarm.service.name"] != "" {
 		service := clean(cmp.Or(labels["com.docker.swarm.service.name"], "SERVICE"))
-		return checks.Msg("%s is a task of a Swarm service, which replaces it: change the service with docker service update %s", name, quote(service))
+		return checks.Msg("%s is a task of a Swarm service, which replaces it: change the service with docker service update %s", name, fixes.Quote(service))
 	}
 	if labels["io.kubernetes.pod.name"] != "" {
 		return checks.Msg("%s belongs to the Kubernetes pod %s: change its securityContext and resources with kubectl", name, clean(labels["io.kubernetes.pod.name"]))
@@ -128,7 +129,7 @@ func (w *world) orchestrated() checks.Message {
 		return checks.Msg("%s runs on Podman, which does not take back all that it says of a container: create it anew with podman run and the changed settings", name)
 	}
 	if unit := labels["PODMAN_SYSTEMD_UNIT"]; unit != "" {
-		return checks.Msg("%s belongs to the systemd unit %s: change the unit, then run systemctl restart %s", name, clean(unit), quote(clean(unit)))
+		return checks.Msg("%s belongs to the systemd unit %s: change the unit, then run systemctl restart %s", name, clean(unit), fixes.Quote(clean(unit)))
 	}
 	return checks.Message{}
 }
@@ -171,10 +172,10 @@ func (w *world) composed(labels map[string]string, fields []string) checks.Messa
 	}
 	service := cmp.Or(labels[composeService], w.name())
 	if len(fields) == 1 && fields[0] == "Image" {
-		return checks.Msg("docker compose manages %s: update it with docker compose pull %[2]s, then docker compose up -d %[2]s", clean(w.name()), clean(quote(service)))
+		return checks.Msg("docker compose manages %s: update it with docker compose pull %[2]s, then docker compose up -d %[2]s", clean(w.name()), clean(fixes.Quote(service)))
 	}
 	return checks.Msg("docker compose manages %s and would undo the change: set %s of the service %s in %s, then run: %s",
-		clean(w.name()), composeKeys(fields), clean(service), clean(file), clean("docker compose up -d "+quote(service)))
+		clean(w.name()), composeKeys(fields), clean(service), clean(file), clean("docker compose up -d "+fixes.Quote(service)))
 }
 
 // composeKey names settings the way a compose file does.

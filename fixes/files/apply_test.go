@@ -162,7 +162,7 @@ func TestSecretIsMovedAndNeverLost(t *testing.T) {
 		t.Errorf("the secret file holds %q, %v", data, err)
 	}
 	notes := texts(plan.Notes)
-	if !strings.Contains(notes, secret) || !strings.Contains(notes, "docker build --secret id=odd,src="+secret) {
+	if !strings.Contains(notes, secret) || !strings.Contains(notes, "docker build --secret 'id=odd,src="+secret+"'") {
 		t.Errorf("notes say neither where nor how:\n%s", notes)
 	}
 	if shown := notes + texts(receipt.Proof) + strings.Join(plan.Commands(), "\n"); strings.Contains(shown, canary) {

@@ -9,6 +9,7 @@ import (
 	"plimsoll/checks"
 	"plimsoll/checks/compose"
 	"plimsoll/checks/terminal"
+	"plimsoll/fixes"
 )
 
 // A composeDocument is a compose file with the containers of its services.
@@ -65,5 +66,5 @@ func (d composeDocument) deploy(next document, name string) []string {
 }
 
 func (d composeDocument) command(dir, name string, _ []string) string {
-	return terminal.Line(fmt.Sprintf("%s -f %s config --quiet", strings.Join(composeProgram(), " "), shellQuote(filepath.Join(dir, name))))
+	return terminal.Line(fmt.Sprintf("%s -f %s config --quiet", strings.Join(composeProgram(), " "), fixes.Quote(filepath.Join(dir, name))))
 }

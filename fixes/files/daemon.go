@@ -11,6 +11,7 @@ import (
 	"plimsoll/checks"
 	"plimsoll/checks/host"
 	"plimsoll/checks/terminal"
+	"plimsoll/fixes"
 )
 
 // A daemonDocument is the configuration file of a local engine.
@@ -55,7 +56,7 @@ func (d daemonDocument) deploy(next document, _ string) []string {
 }
 
 func (d daemonDocument) command(dir, name string, _ []string) string {
-	return terminal.Line("dockerd --validate --config-file " + shellQuote(filepath.Join(dir, name)))
+	return terminal.Line("dockerd --validate --config-file " + fixes.Quote(filepath.Join(dir, name)))
 }
 
 // validate asks dockerd whether it would start with source, where there is one

@@ -10,6 +10,7 @@ import (
 	"plimsoll/checks"
 	"plimsoll/checks/dockerfile"
 	"plimsoll/checks/terminal"
+	"plimsoll/fixes"
 )
 
 // A dockerfileDocument is a Dockerfile with what is known of its base images
@@ -65,12 +66,12 @@ func (d dockerfileDocument) command(dir, name string, deposits []string) string 
 	var b strings.Builder
 	b.WriteString("docker build")
 	for _, secret := range deposits {
-		fmt.Fprintf(&b, " --secret %s", shellQuote(secret))
+		fmt.Fprintf(&b, " --secret %s", fixes.Quote(secret))
 	}
 	if name != "Dockerfile" {
-		fmt.Fprintf(&b, " -f %s", shellQuote(filepath.Join(dir, name)))
+		fmt.Fprintf(&b, " -f %s", fixes.Quote(filepath.Join(dir, name)))
 	}
-	return terminal.Line(b.String() + " " + shellQuote(dir))
+	return terminal.Line(b.String() + " " + fixes.Quote(dir))
 }
 
 // parseDockerfile returns old with other text and the same facts from outside. changed

@@ -151,7 +151,7 @@ func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fix
 		plan.Deploy = file.deploy(proof.after.file, filepath.Base(file.text().path))
 	}
 	if len(plan.Deploy) > 0 {
-		plan.Notes = append(plan.Notes, checks.Msg("what runs stays as it is until: %s", terminal.Line(shellCommand(plan.Deploy))))
+		plan.Notes = append(plan.Notes, checks.Msg("what runs stays as it is until: %s", terminal.Line(fixes.Command(plan.Deploy))))
 	}
 	plan.Steps = p.steps(project, file)
 	plan.Fingerprint = p.fingerprint()

@@ -18,9 +18,9 @@ func (p *patch) steps(project *project, file document) []fixes.Step {
 	var out []fixes.Step
 	for _, d := range p.deposits {
 		path := p.path(d)
-		command := fmt.Sprintf("(umask 077 && mkdir -p %s && cat > %s)", shellQuote(filepath.Dir(path)), shellQuote(path))
+		command := fmt.Sprintf("(umask 077 && mkdir -p %s && cat > %s)", fixes.Quote(filepath.Dir(path)), fixes.Quote(path))
 		if d.Readable {
-			command += " && chmod 644 " + shellQuote(path)
+			command += " && chmod 644 " + fixes.Quote(path)
 		}
 		out = append(out, fixes.Step{
 			Op:      "keep",
@@ -95,9 +95,9 @@ func patchCommand(dir string, t target) string {
 	}
 	output := ""
 	if t.source.Name != t.old.Name {
-		output = " -o " + shellQuote(t.old.Name) + " " + shellQuote(t.source.Name)
+		output = " -o " + fixes.Quote(t.old.Name) + " " + fixes.Quote(t.source.Name)
 	}
-	return fmt.Sprintf("cd %s && patch -p0%s <<'EOF'\n%sEOF", shellQuote(dir), output, diff)
+	return fmt.Sprintf("cd %s && patch -p0%s <<'EOF'\n%sEOF", fixes.Quote(dir), output, diff)
 }
 
 // printable reports whether s is the same on every terminal, line by line.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"sync"
 
 	"github.com/containerd/errdefs"
@@ -104,25 +103,6 @@ func (v vault) keep(file, text string) error {
 		err = errdefs.ErrAlreadyExists.WithMessage(filepath.Join(v.Path, file) + " holds something else")
 	}
 	return err
-}
-
-// shellQuote returns s as one word of a shell.
-func shellQuote(s string) string {
-	if s != "" && strings.IndexFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("_-./=,:@%+", r))
-	}) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// shellCommand returns argv as a command of a shell.
-func shellCommand(argv []string) string {
-	words := make([]string, len(argv))
-	for i, word := range argv {
-		words[i] = shellQuote(word)
-	}
-	return strings.Join(words, " ")
 }
 
 // Secret returns a secret that was moved out of the files in dir, by the id of
