@@ -36,6 +36,7 @@ type run struct {
 	seen     map[int]string  // processes that were judged: command by pid
 	written  map[string]bool // paths that docker diff has shown
 	looked   bool            // written is known
+	chance   uint64          // decides which of too many new files are looked at, the same until they were
 	entered  time.Time       // when something was first executed in it; zero: never
 	ports    map[string]bool // listeners that were judged
 	busy     time.Time       // since when it uses a whole CPU; zero when it does not
@@ -201,7 +202,7 @@ func (m *Monitor) New(f *Facts, changed []container.FilesystemChange) []string {
 		fresh = append(fresh, p)
 	}
 	if len(fresh) > mostNew {
-		rand.Shuffle(len(fresh), func(i, j int) { fresh[i], fresh[j] = fresh[j], fresh[i] })
+		rand.New(rand.NewPCG(r.chance, 0)).Shuffle(len(fresh), func(i, j int) { fresh[i], fresh[j] = fresh[j], fresh[i] })
 	}
 	return fresh[:min(len(fresh), mostNew)]
 }
@@ -247,7 +248,7 @@ func (m *Monitor) changes(f *Facts, r *run, l *Look) []Alert {
 		return nil
 	}
 	fresh := m.New(f, l.Changed)
-	r.looked = true
+	r.looked, r.chance = true, rand.Uint64()
 	before := r.written
 	r.written = make(map[string]bool, len(l.Changed))
 	for _, c := range l.Changed {

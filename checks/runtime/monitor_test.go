@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,7 +167,11 @@ func TestFlood(t *testing.T) {
 	found := false
 	for i := range 20 {
 		l := Look{At: noon.Add(time.Duration(i) * time.Second), CPU: -1, Changed: diff(paths...), Programs: map[string]time.Time{}}
-		for _, p := range m.New(f, l.Changed) {
+		fresh := m.New(f, l.Changed)
+		if again := m.New(f, l.Changed); !slices.Equal(fresh, again) {
+			t.Fatalf("asked twice about one look: %v, then %v", fresh, again)
+		}
+		for _, p := range fresh {
 			if p == "/tmp/150" {
 				l.Programs[p] = noon
 			}
