@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,7 +30,12 @@ func world(t *testing.T, programs map[string]string) func(string) string {
 		if name == "docker-scout" {
 			place = plugins
 		}
-		if err := os.WriteFile(filepath.Join(place, name), []byte("#!/bin/sh\n"+text), 0o700); err != nil {
+		// A process that another test begins meanwhile would hold the file open
+		// for a moment, and what is open for writing cannot be run.
+		syscall.ForkLock.RLock()
+		err := os.WriteFile(filepath.Join(place, name), []byte("#!/bin/sh\n"+text), 0o700)
+		syscall.ForkLock.RUnlock()
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
