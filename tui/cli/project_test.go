@@ -74,8 +74,13 @@ func TestProjectByKeys(t *testing.T) {
 		if i == 60 {
 			t.Fatalf("no key leads to the field:\n%s", ansi.Strip(x.Render()))
 		}
+		// One key, then the frame that answers it: a slow machine would be past
+		// the field before it is seen.
+		shown := ansi.Strip(x.Render())
 		io.WriteString(x.keys, "\t")
-		time.Sleep(20 * time.Millisecond)
+		for began := time.Now(); ansi.Strip(x.Render()) == shown && time.Since(began) < 5*time.Second; {
+			time.Sleep(5 * time.Millisecond)
+		}
 	}
 	problems := regexp.MustCompile(`fix \d+ problems`)
 	before := problems.FindString(ansi.Strip(x.Render()))
