@@ -65,26 +65,45 @@ func (c command) name() string {
 	return path.Base(c[0])
 }
 
+// starters are programs that only start another one, with those of their
+// options that take the next word as value.
+var starters = map[string]string{
+	"busybox": "", "nohup": "", "exec": "-a", "command": "", "setsid": "", "eatmydata": "", "nice": "-n", "su-exec": "", "gosu": "",
+	"sudo": "-u -g -h -p -C -D -R -T -U -r -t --user --group --host --prompt --chdir --chroot",
+	"doas": "-u -C", "env": "-u -C -S --unset --chdir", "timeout": "-k -s --kill-after --signal",
+}
+
+// operands is how many words some starters take before the program.
+var operands = map[string]int{"su-exec": 1, "gosu": 1, "timeout": 1}
+
 // unwrapped returns c without the programs that only start another one.
 func (c command) unwrapped() command {
 	for len(c) > 1 {
-		switch c.name() {
-		case "busybox", "nohup", "exec", "command", "sudo", "doas", "setsid", "eatmydata":
-			c = c[1:]
-		case "env":
-			c = c[1:]
-			for len(c) > 0 && strings.Contains(c[0], "=") {
-				c = c[1:]
-			}
-		default:
+		name := c.name()
+		valued, starts := starters[name]
+		if !starts {
 			return c
 		}
+		c = c[1:]
 		for len(c) > 0 && strings.HasPrefix(c[0], "-") {
+			takes := takesValue(valued, c[0])
+			if c = c[1:]; takes && len(c) > 0 {
+				c = c[1:]
+			}
+		}
+		for len(c) > 0 && strings.Contains(c[0], "=") && (name == "env" || name == "sudo") {
 			c = c[1:]
 		}
+		c = c[min(operands[name], len(c)):]
 	}
 	return c
 }
+
+// takesValue reports whether option is one of valued, which are separated by blanks.
+func takesValue(valued, option string) bool { return slices.Contains(strings.Fields(valued), option) }
+
+// valuedByShells are options of shells that take the next word as value.
+const valuedByShells = "-o +o -O +O --rcfile --init-file"
 
 // isShell reports whether c is a shell, and whether it was told what to do:
 // one that was not waits for somebody to type.
@@ -93,8 +112,11 @@ func (c command) isShell() (shell, told bool) {
 	if !shells[strings.TrimPrefix(c.name(), "-")] {
 		return false, false
 	}
-	for _, arg := range c[1:] {
+	for i := 1; i < len(c); i++ {
+		arg := c[i]
 		switch {
+		case takesValue(valuedByShells, arg):
+			i++
 		case arg == "-i":
 			return true, false
 		case strings.HasPrefix(arg, "-") && !strings.HasPrefix(arg, "--") && strings.Contains(arg, "c"):
