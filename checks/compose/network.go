@@ -125,21 +125,16 @@ func same[T any](T, T) bool { return true }
 
 // split moves stores to a network that clients join.
 func (f *File) split(stores, clients []string, reason checks.Message) ([]checks.Edit, error) {
-	text, err := yamledit.Parse(f.Source)
+	e, root, err := f.editor(reason)
 	if err != nil {
 		return nil, err
 	}
-	if len(text.Roots) != 1 {
-		return nil, refused(checks.Msg("%s is not written as a list of keys in one place", f.Name))
-	}
-	root := text.Roots[0]
 	_, declared := yamledit.Get(root, "networks")
 	if _, taken := yamledit.Get(declared, backNetwork); taken != nil {
 		return nil, refused(checks.Msg("the file has a network %s already: put the data stores there by hand", backNetwork))
 	}
-	e := yamledit.Editor{File: text, Reason: reason}
 	for _, name := range slices.Concat(stores, clients) {
-		node, err := written(text, name)
+		node, err := written(e.File, name)
 		if err == nil {
 			err = joinNetwork(&e, node, slices.Contains(stores, name))
 		}
@@ -180,15 +175,9 @@ func joinNetwork(e *yamledit.Editor, service *yaml.Node, instead bool) error {
 
 // connects tries edits on a copy: networks must be as intended, and all else as before.
 func (f *File) connects(edits []checks.Edit, stores, clients []string) error {
-	if err := yamledit.Keeps(f.Source, edits); err != nil {
-		return err
-	}
-	next, err := f.With(applied(f.Source, edits))
+	next, err := f.edited(edits)
 	if err != nil {
 		return err
-	}
-	if len(next.Services) != len(f.Services) {
-		return refused(checks.Msg("the file would have other services"))
 	}
 	for i, s := range next.Services {
 		was, name := f.Services[i], s.Compose.Service
@@ -247,15 +236,10 @@ func (f *File) closeFixes(service *container.Container) []checks.Fix {
 
 // closeNetwork makes the network called key an internal one.
 func (f *File) closeNetwork(service *container.Container, key string, reason checks.Message) ([]checks.Edit, error) {
-	text, err := yamledit.Parse(f.Source)
+	e, root, err := f.editor(reason)
 	if err != nil {
 		return nil, err
 	}
-	if len(text.Roots) != 1 {
-		return nil, refused(checks.Msg("%s is not written as a list of keys in one place", f.Name))
-	}
-	root := text.Roots[0]
-	e := yamledit.Editor{File: text, Reason: reason}
 	internal := yamledit.Map{{Key: "internal", Value: yamledit.Scalar("true")}}
 	_, all := yamledit.Get(root, "networks")
 	_, own := yamledit.Get(all, key)

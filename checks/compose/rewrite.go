@@ -234,15 +234,9 @@ func (f *File) holds(edits []checks.Edit, service string, want *checks.Settings)
 			return fmt.Errorf("edits of %s overlap", service)
 		}
 	}
-	if err := yamledit.Keeps(f.Source, edits); err != nil {
-		return err
-	}
-	next, err := f.With(applied(f.Source, edits))
+	next, err := f.edited(edits)
 	if err != nil {
 		return err
-	}
-	if len(next.Services) != len(f.Services) {
-		return refused(checks.Msg("the file would have other services"))
 	}
 	for i, s := range next.Services {
 		expected := &f.Services[i].Settings
@@ -257,6 +251,34 @@ func (f *File) holds(edits []checks.Edit, service string, want *checks.Settings)
 		}
 	}
 	return nil
+}
+
+// edited returns the file with edits: every value that none of them touches is
+// as before, and so are the names of the services.
+func (f *File) edited(edits []checks.Edit) (*File, error) {
+	if err := yamledit.Keeps(f.Source, edits); err != nil {
+		return nil, err
+	}
+	next, err := f.With(applied(f.Source, edits))
+	if err != nil {
+		return nil, err
+	}
+	if len(next.Services) != len(f.Services) {
+		return nil, refused(checks.Msg("the file would have other services"))
+	}
+	return next, nil
+}
+
+// editor returns what edits the keys of the file, and those.
+func (f *File) editor(reason checks.Message) (yamledit.Editor, *yaml.Node, error) {
+	text, err := yamledit.Parse(f.Source)
+	if err != nil {
+		return yamledit.Editor{}, nil, err
+	}
+	if len(text.Roots) != 1 {
+		return yamledit.Editor{}, nil, refused(checks.Msg("%s is not written as a list of keys in one place", f.Name))
+	}
+	return yamledit.Editor{File: text, Reason: reason}, text.Roots[0], nil
 }
 
 // applied returns source with edits, which are in order and disjoint.

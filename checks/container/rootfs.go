@@ -31,8 +31,11 @@ var rootfsWritable = hostRule(checks.Check{
 func readOnlyRoot(c *Container) checks.Fix {
 	folders, kept := c.temporaryFolders()
 	why := checks.Msg("what programs expect to be writable; it was not observed which folders this one uses")
-	if c.Changed != nil {
+	switch {
+	case c.Changed != nil && len(folders) > 0:
 		why = checks.Msg("it wrote to these folders, which the image left empty")
+	case c.Changed != nil:
+		why = checks.Msg("it wrote to no such folder so far")
 	}
 	caution := checks.Msg("writing elsewhere fails; what lies in temporary folders is lost at every stop")
 	if len(kept) > 0 {

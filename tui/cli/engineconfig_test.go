@@ -17,6 +17,7 @@ func TestEngineTakesInItsFile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("not with -short")
 	}
+	home(t)
 	engine := dockertest.Private(t)
 	host := []string{"--host", engine.DaemonHost()}
 	restores := func() bool {

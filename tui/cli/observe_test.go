@@ -11,6 +11,7 @@ import (
 
 // What a container used while it was watched decides what is proposed.
 func TestFixByObservation(t *testing.T) {
+	home(t)
 	s := dockertest.Run(t)
 	s.AddImage(dockertest.Image{Tags: []string{"app:1"}})
 	id, err := s.AddContainer(dockertest.Container{Name: "app", Config: api.Config{Image: "app:1"}})

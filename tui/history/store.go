@@ -15,8 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/containerd/errdefs"
-
 	"plimsoll/checks"
 	"plimsoll/fixes/private"
 )
@@ -91,7 +89,7 @@ func (s *Store) Save(scope string, changes []Change, now time.Time) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	release, err := s.lock()
+	release, err := s.dir.Await(lockName)
 	if err != nil {
 		return fmt.Errorf("write the history: %w", err)
 	}
@@ -115,18 +113,6 @@ func (s *Store) Save(scope string, changes []Change, now time.Time) error {
 		return fmt.Errorf("write the history: %w", err)
 	}
 	return nil
-}
-
-// lock waits a little for another process that is writing.
-func (s *Store) lock() (release func(), err error) {
-	for range 40 {
-		release, err = s.dir.Lock(lockName)
-		if !errdefs.IsConflict(err) {
-			return release, err
-		}
-		time.Sleep(25 * time.Millisecond)
-	}
-	return nil, err
 }
 
 // drop removes the oldest books when there are too many, never that called

@@ -14,8 +14,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/containerd/errdefs"
-
 	"plimsoll/checks"
 	"plimsoll/checks/runtime"
 	"plimsoll/checks/secret"
@@ -108,7 +106,7 @@ func (s *Store) Save(engine string, alerts []runtime.Alert, now time.Time) error
 	if len(alerts) == 0 {
 		return nil
 	}
-	release, err := s.lock()
+	release, err := s.dir.Await(lockName)
 	if err != nil {
 		return fmt.Errorf("keep alerts: %w", err)
 	}
@@ -144,18 +142,6 @@ func (s *Store) Save(engine string, alerts []runtime.Alert, now time.Time) error
 // same reports whether two processes noticed the same thing.
 func same(a, b runtime.Alert) bool {
 	return a.Check == b.Check && a.Container == b.Container && a.Key == b.Key && a.Name == b.Name && a.At.Sub(b.At).Abs() < 5*time.Second
-}
-
-// lock waits a little for another process that is writing.
-func (s *Store) lock() (release func(), err error) {
-	for range 40 {
-		release, err = s.dir.Lock(lockName)
-		if !errdefs.IsConflict(err) {
-			return release, err
-		}
-		time.Sleep(25 * time.Millisecond)
-	}
-	return nil, err
 }
 
 // drop removes files of other engines when there are too many.
