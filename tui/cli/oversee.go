@@ -299,10 +299,10 @@ func (l *lookout) turn(target *engine.Target) {
 		return
 	}
 	l.now, l.stop, l.done = o, stop, make(chan struct{})
-	past, err := l.a.past(l.s, target)
-	l.trouble("alerts", err)
 	go func(done chan struct{}) {
 		defer close(done)
+		past, err := l.a.past(l.s, target) // a file, which the first frame does not wait for
+		l.trouble("alerts", err)
 		for _, alert := range past {
 			l.s.inventory.Alert(ctx, alert)
 		}
