@@ -93,7 +93,7 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 		return nil, err
 	}
 	if !a.readOnly {
-		scanner.Sweep() // what a scan has left whose process was killed
+		go scanner.Sweep() // what a scan has left whose process was killed; a start does not wait for it
 	}
 	s.trust = trusting(o.Signatures, a.offline)
 	if a.offline {
