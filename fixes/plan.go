@@ -57,6 +57,9 @@ type Plan struct {
 	// if there is none. It is run when the user asks for it, and only then.
 	Deploy []string
 
+	// Redeploy does the same once the change was undone.
+	Redeploy []string
+
 	// Blocked says why the plan cannot be applied, and what to do instead;
 	// zero when it can. A blocked plan is still shown.
 	Blocked checks.Message

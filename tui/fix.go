@@ -184,7 +184,7 @@ func (d *fixDialog) key(u *ui, k tea.KeyPressMsg) action {
 			return d.crew.begin(u, d.subject.Ref().Kind, checks.Msg("Undo"), undoing(d.crew, d.receipt.Entry))
 		}
 		if name == "c" && len(d.plan.Deploy) > 0 {
-			return d.crew.begin(u, checks.Container, checks.Msg("Bring it to what runs"), deploying(d.crew, d.plan))
+			return d.crew.deploy(u, d.plan.ID)
 		}
 		if name == "w" && d.temporary() {
 			next, cmd := newFixDialog(u, d.crew, d.subject, fixes.Request{WriteBack: true})

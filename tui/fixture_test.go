@@ -181,6 +181,7 @@ type fakeFixer struct {
 	deployed    []string
 	discarded   []string
 	deploy      []string // of every plan
+
 }
 
 func (f *fakeFixer) Plan(_ context.Context, s checks.Subject, r fixes.Request) (*fixes.Plan, error) {
@@ -292,8 +293,8 @@ func (f *fakeFixer) Apply(ctx context.Context, p *fixes.Plan, progress func(fixe
 		Proof: []checks.Message{{Format: "the engine reports %s", Args: []any{"Memory 268435456"}}, {Format: "the container kept its id"}}}, nil
 }
 
-func (f *fakeFixer) Deploy(_ context.Context, p *fixes.Plan, progress func(fixes.Progress)) error {
-	f.deployed = append(f.deployed, strings.Join(p.Deploy, " "))
+func (f *fakeFixer) Deploy(_ context.Context, id string, progress func(fixes.Progress)) error {
+	f.deployed = append(f.deployed, id)
 	progress(fixes.Progress{Ratio: -1, Message: checks.Message{Format: "Container shop-web-1 Started"}})
 	return nil
 }

@@ -107,10 +107,19 @@ func (d *ledgerPage) key(u *ui, k tea.KeyPressMsg) action {
 		if e, ok := d.current(); ok {
 			return copyText(u, e.Commands)
 		}
+	case "s":
+		if len(d.entries) > 0 {
+			return actions{tea.SetClipboard(ledger.Script(d.entries)), say{u.T("script copied, if your terminal allows it; plimsoll undo --script prints it"), false}}
+		}
 	case "u", "enter":
 		return d.act(u)
 	case "d":
 		return d.discard(u)
+	case "c":
+		if e, ok := d.current(); ok && len(e.Trailing()) > 0 && !d.readOnly {
+			return d.crew.deploy(u, e.ID)
+		}
+		return say{u.T("what runs is as this change says"), true}
 	}
 	return nil
 }
@@ -213,12 +222,16 @@ func (d *ledgerPage) draw(u *ui, width int) sheet {
 	if ok && e.State.Unfinished() {
 		label = u.T("finish or take back")
 	}
-	return sheet{title: u.T("Changes"), lines: p.lines, window: &d.window, buttons: []button{
-		{key: "u", label: label, off: !ok || d.whyNot(u, e) != ""},
-		{key: "d", label: u.T("remove the original"), off: !ok || e.State != ledger.Applied || d.readOnly},
-		{key: "y", label: u.T("copy commands"), off: len(e.Commands) == 0},
-		{key: "esc", label: u.T("close")},
-	}}
+	buttons := []button{{key: "u", label: label, off: !ok || d.whyNot(u, e) != ""}}
+	if ok && len(e.Trailing()) > 0 {
+		buttons = append(buttons, button{key: "c", label: u.deployLabel(e.Subject.Kind), off: d.readOnly})
+	}
+	return sheet{title: u.T("Changes"), lines: p.lines, window: &d.window, buttons: append(buttons,
+		button{key: "d", label: u.T("remove the original"), off: !ok || e.State != ledger.Applied || d.readOnly},
+		button{key: "y", label: u.T("copy commands"), off: len(e.Commands) == 0},
+		button{key: "s", label: u.T("copy all as a script"), off: len(d.entries) == 0},
+		button{key: "esc", label: u.T("close")},
+	)}
 }
 
 func (d *ledgerPage) stateInk(t *theme, s ledger.State) ink {

@@ -57,11 +57,7 @@ func (d *fixDialog) draw(u *ui, width int) sheet {
 		d.printReceipt(p)
 		s.buttons = []button{{key: "enter", label: u.T("close")}, {key: "u", label: u.T("undo")}}
 		if len(d.plan.Deploy) > 0 {
-			label := u.T("docker compose up")
-			if d.subject.Ref().Kind == checks.Host {
-				label = u.T("let the engine take it in")
-			}
-			s.buttons = append(s.buttons, button{key: "c", label: label})
+			s.buttons = append(s.buttons, button{key: "c", label: u.deployLabel(d.subject.Ref().Kind)})
 		}
 		if d.temporary() {
 			s.buttons = append(s.buttons, button{key: "w", label: u.T("write it in the compose file")})
@@ -266,7 +262,7 @@ func (d *fixDialog) printReceipt(p *printer) {
 		p.hanging(t.warn, t.warn, "! ", p.T("temporary until it is written in the compose file: the next docker compose up takes it back"))
 	}
 	if len(d.plan.Deploy) > 0 {
-		p.hanging("", t.warn, "! ", p.T("what runs stays as it is until: %s", plain(strings.Join(d.plan.Deploy, " "))))
+		printDeploy(p, d.plan.Deploy)
 	}
 	for _, m := range r.Reminders {
 		p.hanging(t.warn, t.warn, "! ", p.say(m))

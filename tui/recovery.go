@@ -68,7 +68,7 @@ func (d *undoQuestion) key(u *ui, k tea.KeyPressMsg) action {
 	}
 	switch name := k.String(); name {
 	case "enter", "u":
-		return d.crew.begin(u, d.entry.Subject.Kind, checks.Msg("Undo"), undoing(d.crew, d.entry.ID))
+		return d.crew.undo(u, d.entry)
 	case "esc", "q", "n":
 		return closeDialog{}
 	default:
@@ -98,6 +98,9 @@ func printEntry(p *printer, e *ledger.Entry) {
 	}
 	for _, proof := range e.Proof {
 		p.hanging("", t.good, "✓ ", plain(proof))
+	}
+	if argv := e.Trailing(); len(argv) > 0 {
+		printDeploy(p, argv)
 	}
 	for _, m := range e.Reminders {
 		p.hanging("", t.warn, "! ", plain(m))

@@ -11,13 +11,17 @@ import (
 	"plimsoll/checks"
 	"plimsoll/checks/terminal"
 	"plimsoll/fixes"
+	"plimsoll/fixes/ledger"
 )
 
 // A workDialog watches an undo or a recovery, whose steps are not known before.
 type workDialog struct {
 	watch
+	crew  *crew
 	title checks.Message
 	brief bool // it closes itself when all went well
+
+	undone *ledger.Entry // the change as it is once this went well; nil for other work
 }
 
 // Work is what a workDialog carries out.
@@ -28,9 +32,9 @@ func undoing(c *crew, entry string) work {
 	return func(ctx context.Context, progress func(fixes.Progress)) error { return f.Undo(ctx, entry, progress) }
 }
 
-func deploying(c *crew, plan *fixes.Plan) work {
+func deploying(c *crew, entry string) work {
 	f := c.fixer
-	return func(ctx context.Context, progress func(fixes.Progress)) error { return f.Deploy(ctx, plan, progress) }
+	return func(ctx context.Context, progress func(fixes.Progress)) error { return f.Deploy(ctx, entry, progress) }
 }
 
 func recovering(c *crew, entry string, finish bool) work {
@@ -45,7 +49,7 @@ func newWork(u *ui, c *crew, title checks.Message, w work) (*workDialog, tea.Cmd
 	job, cmd := c.start(func(ctx context.Context, progress func(fixes.Progress)) (*fixes.Receipt, error) {
 		return nil, w(ctx, progress)
 	})
-	return &workDialog{watch: watching(u, job), title: title}, cmd
+	return &workDialog{watch: watching(u, job), crew: c, title: title}, cmd
 }
 
 // begin starts w in place of the dialog in front, after the engine was
@@ -57,7 +61,38 @@ func (c *crew) begin(u *ui, kind checks.Kind, title checks.Message, w work) acti
 	})
 }
 
+// undo takes e back in place of the dialog in front.
+func (c *crew) undo(u *ui, e ledger.Entry) action {
+	return c.unlocked(u, e.Subject.Kind, func(u *ui) action {
+		d, cmd := newWork(u, c, checks.Msg("Undo"), undoing(c, e.ID))
+		e.State = ledger.Undone
+		d.undone = &e
+		return actions{replaceWith{d}, cmd}
+	})
+}
+
+// deploy brings what e changed, or put back, to what runs.
+func (c *crew) deploy(u *ui, entry string) action {
+	return c.begin(u, checks.Container, checks.Msg("Bring it to what runs"), deploying(c, entry))
+}
+
 func (d *workDialog) working() bool { return !d.over }
+
+// key implements dialog.
+func (d *workDialog) key(u *ui, k tea.KeyPressMsg) action {
+	if k.String() == "c" && len(d.trailing()) > 0 && !d.guard.holds(u.now()) {
+		return d.crew.deploy(u, d.undone.ID)
+	}
+	return d.watch.key(u, k)
+}
+
+// trailing returns the command for what is left to do once a change was undone.
+func (d *workDialog) trailing() []string {
+	if d.over && d.err == nil && d.undone != nil {
+		return d.undone.Trailing()
+	}
+	return nil
+}
 
 // hear implements listener.
 func (d *workDialog) hear(u *ui, msg tea.Msg) (action, bool) {
@@ -86,9 +121,28 @@ func (d *workDialog) draw(u *ui, width int) sheet {
 			p.hanging("", u.theme.good, "✓ ", text)
 		}
 		s.buttons = []button{{key: "enter", label: u.T("close")}}
+		if argv := d.trailing(); len(argv) > 0 {
+			printDeploy(p, argv)
+			s.buttons = append([]button{{key: "c", label: u.deployLabel(d.undone.Subject.Kind)}}, s.buttons...)
+		} else if d.undone != nil && d.undone.Deployed && d.undone.Subject.Kind == checks.Host {
+			p.hanging("", u.theme.warn, "! ", u.T("the engine takes it in when it is started the next time"))
+		}
 	}
 	s.lines = p.lines
 	return s
+}
+
+// deployLabel names what brings a changed file of a kind to what runs.
+func (u *ui) deployLabel(kind checks.Kind) string {
+	if kind == checks.Host {
+		return u.T("let the engine take it in")
+	}
+	return u.T("docker compose up")
+}
+
+// printDeploy says that what runs is not as the file says, and what changes that.
+func printDeploy(p *printer, argv []string) {
+	p.hanging("", p.theme.warn, "! ", p.T("what runs stays as it is until: %s", plain(fixes.Command(argv))))
 }
 
 // printFailure says why something was not done, and in what state that leaves

@@ -100,13 +100,14 @@ func (d *Daemon) Differing(next *Daemon) []string {
 }
 
 // Obey returns the command that makes the engine take in what next says in
-// other words than d; nil when they say the same.
+// other words than d; nil when they say the same. A reload leaves an option as it
+// is that is no longer in the file.
 func (d *Daemon) Obey(next *Daemon) []string {
 	changed := d.Differing(next)
 	switch {
 	case len(changed) == 0:
 		return nil
-	case !slices.ContainsFunc(changed, func(key string) bool { return !reloadable[key] }):
+	case !slices.ContainsFunc(changed, func(key string) bool { return !reloadable[key] || next.Config[key] == nil }):
 		return d.Reload
 	}
 	return d.Restart

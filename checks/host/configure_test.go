@@ -148,11 +148,16 @@ func TestObey(t *testing.T) {
 	for next, want := range map[string]string{
 		`{"icc": true}`:                        "",
 		`{"icc": true, "live-restore": true}`:  "reload",
+		`{"icc": true, "debug": false}`:        "reload",
 		`{"icc": false, "live-restore": true}`: "restart",
 		`{}`:                                   "restart",
 	} {
 		if got := d.Obey(&Daemon{Config: config(next)}); !reflect.DeepEqual(strings.Join(got, " "), want) {
 			t.Errorf("%s: %v, want %s", next, got, want)
 		}
+	}
+	d.Config = config(`{"live-restore": true}`)
+	if got := d.Obey(&Daemon{}); strings.Join(got, " ") != "restart" {
+		t.Errorf("an option that is no longer there: %v", got)
 	}
 }

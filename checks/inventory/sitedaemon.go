@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path"
@@ -77,20 +78,36 @@ func (s *Site) daemon(rootless bool) *host.Daemon {
 		unread = append(unread, d.File)
 	}
 	d.Unread = strings.Join(unread, ", ")
-	d.Reload, d.Restart = s.commands(rootless)
+	d.Reload, d.Restart = s.commands(d, rootless)
 	return d
 }
 
-// commands returns what makes the engine take in its file again.
-func (s *Site) commands(rootless bool) (reload, restart []string) {
-	_, err := fs.Stat(s.Root, "run/systemd/system")
-	switch systemd := err == nil; {
-	case systemd && rootless:
-		return []string{"systemctl", "--user", "reload", "docker"}, []string{"systemctl", "--user", "restart", "docker"}
-	case systemd:
-		return []string{"systemctl", "reload", "docker"}, []string{"systemctl", "restart", "docker"}
+// commands returns what makes the engine d take in its file again, nil where that
+// is not known. They are run later than they are made, so that they name a file
+// with the id of the process: the id itself may be another's by then.
+func (s *Site) commands(d *host.Daemon, rootless bool) (reload, restart []string) {
+	service, own := []string{"/var/run/docker.pid", "/run/docker.pid"}, "/var/run/docker.pid"
+	if rootless {
+		own = path.Join(s.Env("XDG_RUNTIME_DIR"), "docker.pid")
+		service = []string{own}
 	}
-	return []string{"kill", "-HUP", strconv.Itoa(s.Daemon)}, []string{"service", "docker", "restart"}
+	_ = json.Unmarshal(d.Config["pidfile"], &own) // else it is as it was
+	if flag := d.Flags["pidfile"]; len(flag) > 0 {
+		own = flag[len(flag)-1]
+	}
+	_, err := fs.Stat(s.Root, "run/systemd/system")
+	switch ofService, systemd := slices.Contains(service, own), err == nil; {
+	case ofService && systemd && rootless:
+		return []string{"systemctl", "--user", "reload", "docker"}, []string{"systemctl", "--user", "restart", "docker"}
+	case ofService && systemd:
+		return []string{"systemctl", "reload", "docker"}, []string{"systemctl", "restart", "docker"}
+	case ofService && !rootless:
+		restart = []string{"service", "docker", "restart"}
+	}
+	if s.line(own) == strconv.Itoa(s.Daemon) {
+		reload = []string{"sh", "-c", `kill -HUP "$(cat "$0")"`, own}
+	}
+	return reload, restart
 }
 
 func (s *Site) configHome() string {

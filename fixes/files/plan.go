@@ -148,10 +148,13 @@ func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fix
 	}
 	plan.Notes = append(plan.Notes, p.notes(file, request.Beside)...)
 	if plan.Blocked.IsZero() && !request.Beside {
-		plan.Deploy = file.deploy(proof.after.file, filepath.Base(file.text().path))
+		name := filepath.Base(file.text().path)
+		plan.Deploy, plan.Redeploy = file.deploy(proof.after.file, name), proof.after.file.deploy(file, name)
 	}
 	if len(plan.Deploy) > 0 {
 		plan.Notes = append(plan.Notes, checks.Msg("what runs stays as it is until: %s", terminal.Line(fixes.Command(plan.Deploy))))
+	} else if _, ok := file.(daemonDocument); ok {
+		plan.Notes = append(plan.Notes, checks.Msg("the engine takes it in when it is started the next time"))
 	}
 	plan.Steps = p.steps(project, file)
 	plan.Fingerprint = p.fingerprint()

@@ -240,6 +240,8 @@ func (d *Dispatcher) Apply(ctx context.Context, plan *fixes.Plan, progress func(
 		State:     ledger.Running,
 		Commands:  []string{},
 		Checks:    ids(plan.Cures),
+		Deploy:    plan.Deploy,
+		Redeploy:  plan.Redeploy,
 	}
 	for _, c := range plan.Commands() {
 		entry.Commands = append(entry.Commands, secret.Redact(c))

@@ -23,9 +23,10 @@ type Fixer interface {
 	// error everything was put back, unless the error says otherwise.
 	Apply(ctx context.Context, plan *fixes.Plan, progress func(fixes.Progress)) (*fixes.Receipt, error)
 
-	// Deploy runs the command of an applied plan that makes what runs be as the
-	// changed file says. Progress gets each line that it prints.
-	Deploy(ctx context.Context, plan *fixes.Plan, progress func(fixes.Progress)) error
+	// Deploy runs the command of an entry that makes what runs be as the file says
+	// that it changed, or put back when it was undone. Progress gets each line that
+	// the command prints.
+	Deploy(ctx context.Context, id string, progress func(fixes.Progress)) error
 
 	// Entries lists the ledger, the newest first.
 	Entries() ([]ledger.Entry, error)

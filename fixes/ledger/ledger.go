@@ -57,6 +57,26 @@ type Entry struct {
 	Proof     []string        `json:"proof,omitempty"`     // what was verified
 	Checks    []string        `json:"checks"`              // ids cured
 	Reminders []string        `json:"reminders,omitempty"` // what a person has to do after it
+
+	// Deploy is the command that makes what runs be as the changed file says,
+	// Redeploy the one for when the change was undone, and Deployed whether the
+	// first was begun, and the second not: what runs is as the change says, or
+	// partly.
+	Deploy   []string `json:"deploy,omitempty"`
+	Redeploy []string `json:"redeploy,omitempty"`
+	Deployed bool     `json:"deployed,omitempty"`
+}
+
+// Trailing returns the command that makes what runs be as the file of e says; nil
+// when it is already, or nothing is made from it.
+func (e *Entry) Trailing() []string {
+	switch {
+	case e.State == Applied && !e.Deployed:
+		return e.Deploy
+	case e.State == Undone && e.Deployed:
+		return e.Redeploy
+	}
+	return nil
 }
 
 // A Ledger is a directory with one file per entry. Nothing is read or created

@@ -130,7 +130,7 @@ func TestProject(t *testing.T) {
 		}
 		steps, texts = append(steps, plan), append(texts, string(data))
 	}
-	must(t, fix.Deploy(t.Context(), steps[len(steps)-1], nil))
+	must(t, fix.Deploy(t.Context(), steps[len(steps)-1].ID, nil))
 	data, err := os.ReadFile(path)
 	must(t, err)
 	for line := range strings.Lines(project) {
@@ -172,6 +172,31 @@ func TestProject(t *testing.T) {
 			t.Errorf("undo of %s leaves\n%s", plan.Title, data)
 		}
 	}
+	// What runs follows the file back when asked to.
+	for _, plan := range steps {
+		if entry := entryOf(t, fix, plan.ID); len(entry.Trailing()) > 0 {
+			must(t, fix.Deploy(t.Context(), plan.ID, nil))
+		}
+	}
+	file, err = inv.Read(t.Context(), checks.Ref{Kind: checks.Compose, ID: path, Name: path})
+	must(t, err)
+	if drifting := file.(*compose.File).Drifting(); len(drifting) > 0 || len(file.(*compose.File).Running) != 3 {
+		t.Errorf("%v run otherwise than the file says", drifting)
+	}
+	if got := readFrom(t, engineClient, "shop_db_1", ordersFile); got != "one order" {
+		t.Errorf("orders %q", got)
+	}
+}
+
+func entryOf(t *testing.T, f fixer.Fixer, id string) ledger.Entry {
+	t.Helper()
+	entries, err := f.Entries()
+	must(t, err)
+	i := slices.IndexFunc(entries, func(e ledger.Entry) bool { return e.ID == id })
+	if i < 0 {
+		t.Fatalf("%s is not in the ledger", id)
+	}
+	return entries[i]
 }
 
 const ordersFile = "/var/lib/postgresql/data/orders"

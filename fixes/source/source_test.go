@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containerd/errdefs"
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
@@ -149,7 +150,7 @@ func TestChangeWhereItIsMade(t *testing.T) {
 		t.Error("docker compose was run without being asked for")
 	}
 	var lines []string
-	must(t, b.Deploy(t.Context(), plan, func(p fixes.Progress) { lines = append(lines, p.Message.String()) }))
+	must(t, b.Deploy(t.Context(), receipt.Entry, func(p fixes.Progress) { lines = append(lines, p.Message.String()) }))
 	said, err := os.ReadFile(filepath.Join(bin, "said"))
 	must(t, err)
 	want := b.server.Host() + " compose --project-directory " + filepath.Dir(b.path) + " --project-name shop --file " + b.path + " up --detach web\n"
@@ -159,6 +160,19 @@ func TestChangeWhereItIsMade(t *testing.T) {
 	must(t, b.Undo(t.Context(), receipt.Entry, nil))
 	if b.text(t) != shop {
 		t.Errorf("undone\n%s", b.text(t))
+	}
+	trails := func() bool {
+		entries, err := b.Entries()
+		must(t, err)
+		return len(entries[0].Trailing()) > 0
+	}
+	if !trails() {
+		t.Error("what runs is as it was changed, and nothing says so")
+	}
+	must(t, os.Remove(filepath.Join(bin, "said")))
+	must(t, b.Deploy(t.Context(), receipt.Entry, nil))
+	if said, err := os.ReadFile(filepath.Join(bin, "said")); err != nil || string(said) != want || trails() {
+		t.Errorf("undone, it ran %q (%v); still trailing: %t", said, err, trails())
 	}
 
 	live := b.plan(t, "container-memory-unlimited")
@@ -179,7 +193,15 @@ func TestDeployFails(t *testing.T) {
 	b := newBench(t, nil, shop)
 	docker(t, "echo 'no such \033[31mplugin' >&2\nexit 3\n")
 	plan := b.plan(t, "container-rootfs-writable")
-	err := b.Deploy(t.Context(), plan, nil)
+	if err := b.Deploy(t.Context(), plan.ID, nil); !errdefs.IsNotFound(err) {
+		t.Errorf("a plan that was not applied: %v", err)
+	}
+	_, err := b.Apply(t.Context(), plan, nil)
+	must(t, err)
+	err = b.Deploy(t.Context(), plan.ID, nil)
+	if entries, _ := b.Entries(); !entries[0].Deployed {
+		t.Error("a part may have been done, and nothing says so")
+	}
 	if !errors.Is(err, fixes.ErrDeploy) || !strings.Contains(err.Error(), "plugin") || strings.Contains(err.Error(), "\033") {
 		t.Errorf("error %q", err)
 	}

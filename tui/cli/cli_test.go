@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -194,11 +195,24 @@ func TestFixAndUndoFile(t *testing.T) {
 	if code, out, _ = plimsoll(t, "undo", "--list"); code != exitClean || !strings.Contains(out, "applied") {
 		t.Errorf("ledger: exit %d, %s", code, out)
 	}
+	code, script, _ := plimsoll(t, "undo", "--script")
+	if code != exitClean || !strings.HasPrefix(script, "#!/bin/sh\n") {
+		t.Errorf("script: exit %d, %s", code, script)
+	}
 	if code, out, errs = plimsoll(t, "undo", "--yes"); code != exitClean {
 		t.Fatalf("undo: exit %d, %s\n%s", code, out, errs)
 	}
 	if got, _ := os.ReadFile("Dockerfile"); string(got) != weak {
 		t.Errorf("undone to\n%s", got)
+	}
+	// The script does the same to the file. To build is for an engine that pulls.
+	again := exec.CommandContext(t.Context(), "sh")
+	again.Stdin = strings.NewReader(strings.ReplaceAll(script, "\ndocker build ", "\n: docker build "))
+	if out, err := again.CombinedOutput(); err != nil {
+		t.Errorf("the script: %v, %s", err, out)
+	}
+	if got, _ := os.ReadFile("Dockerfile"); string(got) != string(fixed) {
+		t.Errorf("the script made\n%s", got)
 	}
 	if _, err := os.Stat(filepath.Join(dir, ".local", "state", "plimsoll")); err != nil {
 		t.Errorf("the ledger is not where it should be: %v", err)

@@ -215,7 +215,7 @@ func (a *app) fixOne(cmd *cobra.Command, s *session, item inventory.Item, reques
 	if may, err := a.mayChange(s, checks.Container, o.yes); err != nil || !may {
 		return err
 	}
-	return s.fixer.Deploy(ctx, plan, a.progress(a.out))
+	return s.fixer.Deploy(ctx, receipt.Entry, a.progress(a.out))
 }
 
 // fetch gets the image that a plan needs before it can be said what that

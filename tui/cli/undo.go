@@ -8,12 +8,14 @@ import (
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
+	"plimsoll/checks"
 	"plimsoll/checks/terminal"
+	"plimsoll/fixes"
 	"plimsoll/fixes/ledger"
 )
 
 func (a *app) undoCommand() *cobra.Command {
-	var list, yes, discard bool
+	var list, yes, discard, script, deploy bool
 	c := &cobra.Command{
 		Use:   "undo [ID]",
 		Short: a.T("Take back what was fixed: the newest change, or the one with this id"),
@@ -31,6 +33,9 @@ func (a *app) undoCommand() *cobra.Command {
 			if list {
 				return a.listEntries(entries)
 			}
+			if script {
+				return a.script(entries, args)
+			}
 			entry, err := a.entryToUndo(entries, args)
 			if err != nil {
 				return err
@@ -38,13 +43,29 @@ func (a *app) undoCommand() *cobra.Command {
 			if discard {
 				return a.discard(cmd, s, entry, yes)
 			}
-			return a.undo(cmd, s, entry, yes)
+			return a.undo(cmd, s, entry, yes, deploy)
 		},
 	}
 	c.Flags().BoolVar(&list, "list", false, a.T("list everything that was ever changed"))
 	c.Flags().BoolVar(&discard, "discard", false, a.T("remove the original that the change keeps: it is final then"))
+	c.Flags().BoolVar(&script, "script", false, a.T("print what was changed as a shell script of docker commands, secrets left out"))
+	c.Flags().BoolVar(&deploy, "up", false, a.T("bring what was undone in a file to what runs, where the change had been: docker compose up, or a reload or restart of the engine"))
 	c.Flags().BoolVarP(&yes, "yes", "y", false, a.T("undo without asking"))
+	c.MarkFlagsMutuallyExclusive("list", "script", "discard", "up")
 	return c
+}
+
+// script prints what the named entry did, else all of them.
+func (a *app) script(entries []ledger.Entry, args []string) error {
+	if len(args) > 0 {
+		entry, err := a.entryToUndo(entries, args)
+		if err != nil {
+			return err
+		}
+		entries = []ledger.Entry{entry}
+	}
+	_, err := fmt.Fprint(a.out, ledger.Script(entries))
+	return err
 }
 
 // entryToUndo returns the entry named by args, else the newest applied one.
@@ -60,7 +81,7 @@ func (a *app) entryToUndo(entries []ledger.Entry, args []string) (ledger.Entry, 
 	return ledger.Entry{}, errors.New(a.T("no change has the id %s: plimsoll undo --list shows them", args[0]))
 }
 
-func (a *app) undo(cmd *cobra.Command, s *session, e ledger.Entry, yes bool) error {
+func (a *app) undo(cmd *cobra.Command, s *session, e ledger.Entry, yes, deploy bool) error {
 	ctx := cmd.Context()
 	if e.State.Unfinished() {
 		return a.recover(cmd, s, e, yes)
@@ -82,7 +103,21 @@ func (a *app) undo(cmd *cobra.Command, s *session, e ledger.Entry, yes bool) err
 		return err
 	}
 	fmt.Fprintln(a.out, a.T("undone"))
-	return nil
+	e.State = ledger.Undone
+	switch argv := e.Trailing(); {
+	case len(argv) == 0 && e.Deployed && e.Subject.Kind == checks.Host:
+		fmt.Fprintln(a.out, a.T("the engine takes it in when it is started the next time"))
+		return nil
+	case len(argv) == 0:
+		return nil
+	case !deploy:
+		fmt.Fprintln(a.out, a.T("what runs stays as it is until: %s", terminal.Line(fixes.Command(argv))))
+		return nil
+	}
+	if may, err := a.mayChange(s, checks.Container, yes); err != nil || !may {
+		return err
+	}
+	return s.fixer.Deploy(ctx, e.ID, a.progress(a.out))
 }
 
 // discard removes the original that a change keeps as its way back.
