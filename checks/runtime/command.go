@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -19,6 +20,10 @@ var shells = map[string]bool{
 var schedulers = map[string]bool{
 	"cron": true, "crond": true, "anacron": true, "supercronic": true, "fcron": true, "dcron": true, "atd": true, "busybox-crond": true, "ofelia": true,
 }
+
+// Schedulers returns the names of programs that start what was never seen
+// before at times of their own, sorted.
+func Schedulers() []string { return slices.Sorted(maps.Keys(schedulers)) }
 
 // packageManagers are those of distributions, with what makes them change
 // something. A look at what is installed changes nothing. Those of languages

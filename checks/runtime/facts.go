@@ -15,6 +15,7 @@ import (
 type Facts struct {
 	ID, Name string
 	Image    string // id
+	Of       string // image, as it was called when the container was created
 	Service  string // what stays the same when it is created anew: "project/service", or its name
 	Started  time.Time
 	PID      int    // of its first process, on the machine of the engine
@@ -45,7 +46,7 @@ func FactsOf(i container.InspectResponse) Facts {
 		f.PID, f.Running = s.Pid, s.Running
 	}
 	if c := i.Config; c != nil {
-		f.User = c.User
+		f.User, f.Of = c.User, c.Image
 		if c.Labels[composeService] != "" {
 			f.Service = c.Labels[composeProject] + "/" + c.Labels[composeService]
 		}
@@ -91,6 +92,23 @@ func healthCommand(test, shell []string) string {
 		return strings.Join(append(slices.Clone(shell), test[1]), " ")
 	}
 	return ""
+}
+
+// Told returns the names of the programs that f was told to start, by its
+// command and by its health check, as far as they are written out.
+func (f *Facts) Told() []string {
+	var names []string
+	for _, line := range []string{f.Command, f.Health} {
+		for _, c := range words(line).inside() {
+			for _, name := range []string{c.name(), c.unwrapped().name()} {
+				if name != "" && name != "." && name != "/" && !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // isHealthCheck reports whether a command line is that of the health check.

@@ -89,6 +89,9 @@ func (m *Monitor) run(f *Facts) *run {
 // has changed since the last time.
 func (m *Monitor) Learned() (map[string]Normal, bool) { return m.o.Normals.Learned() }
 
+// Standing tells how well a container is known.
+func (m *Monitor) Standing(f *Facts) Standing { return m.o.Normals.standing(f, m.o.Learn) }
+
 // Gone forgets a container that was removed.
 func (m *Monitor) Gone(id string) { delete(m.runs, id) }
 

@@ -100,6 +100,44 @@ func (ns *Normals) of(f *Facts) *Normal {
 	return n
 }
 
+// A Standing is how well a container is known.
+type Standing struct {
+	Facts  Facts
+	Normal Normal
+	Left   time.Duration // that it has to be watched still, 0 when it is known
+	Never  bool          // it starts more programs than are remembered, so that it has no normal
+}
+
+// Settled reports whether what is not in the normal stands out.
+func (s *Standing) Settled() bool { return s.Left == 0 && !s.Never }
+
+// standing tells how well a container is known. Nothing is learned from asking.
+func (ns *Normals) standing(f *Facts, learn time.Duration) Standing {
+	s := Standing{Facts: *f}
+	if ns.Declared != nil {
+		if n := ns.Declared(f); n != nil {
+			s.Normal = *n
+			return s
+		}
+	}
+	n := ns.learned[normalKey(f.Service, f.Image)]
+	if n == nil {
+		n = &Normal{}
+	}
+	s.Normal = n.clone()
+	if !n.settled(learn) {
+		s.Left = max(learn-n.Watched, time.Duration(fewestLooks-n.Looks)*time.Second, 0)
+		s.Never = s.Left == 0
+	}
+	return s
+}
+
+func (n *Normal) clone() Normal {
+	c := *n
+	c.Programs, c.Listeners = slices.Clone(n.Programs), slices.Clone(n.Listeners)
+	return c
+}
+
 func (ns *Normals) trim() { trim(ns.learned, func(n *Normal) time.Time { return n.Last }) }
 
 // Trim leaves as many of all, of several engines, as a file has room for.
@@ -120,9 +158,7 @@ func trim[N any](all map[string]N, last func(N) time.Time) {
 func (ns *Normals) Learned() (map[string]Normal, bool) {
 	out := map[string]Normal{}
 	for service, n := range ns.learned {
-		c := *n
-		c.Programs, c.Listeners = slices.Clone(n.Programs), slices.Clone(n.Listeners)
-		out[service] = c
+		out[service] = n.clone()
 	}
 	changed := ns.changed
 	ns.changed = false

@@ -130,7 +130,7 @@ func severityOf(priority string) checks.Severity {
 var severities = map[string]checks.Severity{
 	runtime.ShellOpened: checks.Medium, runtime.PackageManagerRun: checks.High, runtime.FileDrift: checks.High,
 	runtime.UnexpectedProcess: checks.High, runtime.SensitiveFileRead: checks.High, runtime.OutboundSuspicious: checks.High,
-	runtime.EscapeAttempt: checks.Critical, runtime.FilelessExec: checks.Critical,
+	runtime.EscapeAttempt: checks.Critical, runtime.FilelessExec: checks.Critical, runtime.UnexpectedListener: checks.Medium,
 }
 
 // shown are the fields that are evidence, in order.
@@ -151,8 +151,9 @@ func (e *Event) Alert(now time.Time, facts func(id, name string) *runtime.Facts)
 			a.Container, a.Name = f.ID, f.Name
 		}
 	}
-	a.Severity = max(severities[a.Check], severityOf(e.Priority))
 	a.Message = checks.Msg("Falco saw in %s: %s", a.Name, cut(e.summary()))
+	e.learned(&a)
+	a.Severity = max(severities[a.Check], severityOf(e.Priority))
 	a.Evidence = []checks.Evidence{{Source: "rule", Detail: cut(e.Rule) + " (" + cut(e.Priority) + ")"}}
 	for _, name := range shown {
 		if v := e.field(name); v != "" {
@@ -160,6 +161,23 @@ func (e *Event) Alert(now time.Time, facts func(id, name string) *runtime.Facts)
 		}
 	}
 	return a
+}
+
+// learned makes a what we say ourselves of the same, where the rule is one of
+// those that are written of what is normal: see [Of].
+func (e *Event) learned(a *runtime.Alert) {
+	if !strings.HasSuffix(e.Rule, ours) {
+		return
+	}
+	program, port := cut(e.field("proc.name")), cut(e.field("fd.sport"))
+	switch {
+	case strings.HasPrefix(e.Rule, programRule) && program != "":
+		a.Check, a.Key = runtime.UnexpectedProcess, program
+		a.Message = checks.Msg("%s runs %s, which it has never run before", a.Name, program)
+	case strings.HasPrefix(e.Rule, listenerRule) && port != "":
+		a.Check, a.Key = runtime.UnexpectedListener, port+"/tcp"
+		a.Message = checks.Msg("%s waits for connections on port %s, which it has never done before", a.Name, a.Key)
+	}
 }
 
 // summary returns the words of the output: without the time and the priority

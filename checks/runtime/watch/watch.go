@@ -17,6 +17,7 @@ import (
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 
+	"plimsoll/checks"
 	"plimsoll/checks/runtime"
 )
 
@@ -240,6 +241,33 @@ func (w *Watcher) post(ctx context.Context, f func(context.Context)) {
 func (w *Watcher) Attend(ctx context.Context, always bool) {
 	w.look.always.Store(always)
 	w.post(ctx, func(context.Context) {}) // so that it notices at once
+}
+
+// Standings tells how well the running containers are known that are watched.
+func (w *Watcher) Standings(ctx context.Context) ([]runtime.Standing, error) {
+	answer := make(chan []runtime.Standing, 1)
+	w.post(ctx, func(ctx context.Context) {
+		if w.look.running == nil {
+			close(answer) // it has not been connected yet
+			return
+		}
+		all := []runtime.Standing{}
+		for id := range w.look.running {
+			if f := w.factsOf(ctx, id); f != nil && w.only(f.Name) {
+				all = append(all, w.o.Monitor.Standing(f))
+			}
+		}
+		answer <- all
+	})
+	select {
+	case all, connected := <-answer:
+		if !connected {
+			return nil, &checks.Problem{What: checks.Msg("there is no connection to the engine")}
+		}
+		return all, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // Look takes in what somebody else has seen of a container.
