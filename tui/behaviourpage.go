@@ -124,6 +124,8 @@ func (d *behaviourPage) key(_ *ui, k tea.KeyPressMsg) action {
 			d.m.visit(s, all[d.cursor])
 			return d.close()
 		}
+	case "F":
+		return d.m.openRules()
 	case "Q":
 		if s, ok := d.subject(all); ok {
 			d.m.visit(s, all[d.cursor])
@@ -173,6 +175,7 @@ func (d *behaviourPage) draw(u *ui, width int) sheet {
 	return sheet{title: u.T("What containers do"), lines: p.lines, window: &d.window, buttons: []button{
 		{key: "enter", label: u.T("to the container"), off: !here},
 		{key: "Q", label: u.T("quarantine"), off: !here},
+		{key: "F", label: u.T("rules for Falco")},
 		{key: "esc", label: u.T("close")},
 	}}
 }

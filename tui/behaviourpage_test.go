@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -9,12 +10,25 @@ import (
 	"plimsoll/checks"
 	"plimsoll/checks/inventory"
 	"plimsoll/checks/runtime"
+	"plimsoll/checks/runtime/falco"
 )
 
 // A fakeLookout counts who looks.
-type fakeLookout struct{ attended []bool }
+type fakeLookout struct {
+	attended []bool
+	rules    []runtime.Standing
+	kept     int
+	refuses  error
+}
 
 func (l *fakeLookout) Attend(always bool) { l.attended = append(l.attended, always) }
+
+func (l *fakeLookout) Rules(context.Context) (falco.Rules, error) { return falco.Of(l.rules), nil }
+
+func (l *fakeLookout) KeepRules(falco.Rules) (string, error) {
+	l.kept++
+	return "/home/anna/.local/state/plimsoll/falco/plimsoll_rules.yaml", l.refuses
+}
 
 func (l *fakeLookout) Sources() []Source {
 	return []Source{
@@ -105,5 +119,52 @@ func TestNothingWatches(t *testing.T) {
 	press(m, "w")
 	if frame := screen(t, m); !strings.Contains(frame, "nothing watches containers here") {
 		t.Errorf("frame\n%s", frame)
+	}
+}
+
+// standings are a service that is known and one that is not.
+func standings() []runtime.Standing {
+	return []runtime.Standing{
+		{Facts: runtime.Facts{Service: "shop/web", Name: "shop-web-1", OwnNetwork: true}, Normal: runtime.Normal{Programs: []string{"nginx"}, Listeners: []string{"80/tcp"}}},
+		{Facts: runtime.Facts{Service: "shop/db", Name: "shop-db-1"}, Left: 34 * time.Minute},
+	}
+}
+
+func TestRulesPage(t *testing.T) {
+	l := &fakeLookout{}
+	m := newModel(t, Options{Lookout: l, Fixer: &fakeFixer{}}, 120, 40)
+	drive(m, updateMsg(fixture()))
+	press(m, "w", "F")
+	shows(t, m, "There are no rules yet")
+	press(m, "s")
+	if l.kept != 0 {
+		t.Error("nothing is saved as a file")
+	}
+	press(m, "esc")
+	l.rules = standings()
+	press(m, "F")
+	shows(t, m, "shop/web: what it does is known")
+	shows(t, m, "shop/db: has to be watched for 34")
+	shows(t, m, "- required_engine_version")
+	press(m, "s")
+	shows(t, m, "The rules are in /home/anna")
+	shows(t, m, "falco --validate")
+	if l.kept != 1 {
+		t.Errorf("saved %d times", l.kept)
+	}
+	l.refuses = errors.New("no space left on device")
+	press(m, "s")
+	shows(t, m, "no space left")
+	press(m, "esc", "esc")
+	if len(m.dialogs) != 0 {
+		t.Error("the pages stay")
+	}
+
+	m = newModel(t, Options{Lookout: l, ReadOnly: true}, 120, 40)
+	drive(m, updateMsg(fixture()))
+	press(m, "w", "F", "s")
+	shows(t, m, "shop/web: what it does is known")
+	if l.kept != 2 {
+		t.Error("a file is written, read-only")
 	}
 }

@@ -1,5 +1,11 @@
 package tui
 
+import (
+	"context"
+
+	"plimsoll/checks/runtime/falco"
+)
+
 // A Lookout watches what containers do. What it notices comes with the updates.
 type Lookout interface {
 	// Attend looks at all containers all the time while somebody looks at what
@@ -8,6 +14,12 @@ type Lookout interface {
 
 	// Sources says what it learns things from.
 	Sources() []Source
+
+	// Rules returns rules for Falco of what is normal for the running containers.
+	Rules(context.Context) (falco.Rules, error)
+
+	// KeepRules writes rules to a file of the user's and returns its path.
+	KeepRules(falco.Rules) (path string, err error)
 }
 
 // A Source is one of the things that tell what containers do.

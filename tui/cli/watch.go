@@ -25,6 +25,8 @@ type watchOptions struct {
 	format, failOn string
 	duration       time.Duration
 	threshold      checks.Severity
+	rules          string // file for rules for Falco, "" for none
+	force          bool   // also when that file is not ours
 }
 
 func (a *app) watchCommand() *cobra.Command {
@@ -37,6 +39,7 @@ privileged and root sessions, new programs, unexpected processes and listeners, 
 the first hour, or declared in the configuration. Without CONTAINER (a name or a pattern such as "shop-*") all are watched.
 
 Alerts of Falco are printed as well: of a container that runs it, and where the configuration says that they are.
+With --falco-rules FILE what is normal is written as rules for Falco, at once or after watching --for a time.
 
 Exit status: 0 no alerts at or above --fail-on, 1 some, 2 error.`),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -52,6 +55,11 @@ Exit status: 0 no alerts at or above --fail-on, 1 some, 2 error.`),
 					return fmt.Errorf("%s: %w", pattern, err)
 				}
 			}
+			if o.rules != "" && o.rules != toOutput {
+				if err := mayPutRules(o.rules, o.force); err != nil { // not after an hour of watching
+					return err
+				}
+			}
 			s, err := a.open(cmd.Context(), nil)
 			if err != nil {
 				return err
@@ -64,6 +72,8 @@ Exit status: 0 no alerts at or above --fail-on, 1 some, 2 error.`),
 	f.StringVar(&o.format, "format", "text", a.T("output `format`: %s", "text, json"))
 	f.DurationVar(&o.duration, "for", 0, a.T("end after this `time`, such as 10m (default: when interrupted)"))
 	f.StringVar(&o.failOn, "fail-on", checks.High.String(), a.T("exit with 1 at alerts of this `severity` or worse, or never"))
+	f.StringVar(&o.rules, "falco-rules", "", a.T("write what is normal as rules for Falco to this `file` (- for the standard output), and end"))
+	f.BoolVar(&o.force, "force", false, a.T("with --falco-rules: replace also a file that plimsoll did not write"))
 	return c
 }
 
@@ -85,11 +95,14 @@ func (a *app) watch(ctx context.Context, s *session, names []string, o watchOpti
 	if o.format == "json" {
 		write = a.alertJSON
 	}
+	if o.rules == toOutput {
+		write = func(runtime.Alert) error { return nil }
+	}
 	var mu sync.Mutex // trouble comes from several sources
 	var failed error
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if o.duration > 0 {
+	if o.duration > 0 && o.rules == "" {
 		ctx, stop = context.WithTimeout(ctx, o.duration)
 		defer stop()
 	}
@@ -124,6 +137,9 @@ func (a *app) watch(ctx context.Context, s *session, names []string, o watchOpti
 	}
 	if a.isTerminal {
 		a.announce(ctx)
+	}
+	if o.rules != "" {
+		return cmp.Or(a.learnRules(ctx, watcher, o), failed)
 	}
 	watcher.run(ctx)
 	return failed

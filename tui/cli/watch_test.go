@@ -49,9 +49,9 @@ func (s *slowBuffer) until(t *testing.T, text string) {
 	t.Fatalf("%q is not in\n%s", text, s.String())
 }
 
-// watching runs plimsoll watch against an engine with a container called web,
-// and returns what ends it with its exit code.
-func watching(t *testing.T, config string, args ...string) (s *dockertest.Server, out, errs *slowBuffer, end func() int) {
+// withWeb returns an engine with containers called web and other, and a home with
+// a configuration.
+func withWeb(t *testing.T, config string) *dockertest.Server {
 	t.Helper()
 	home := t.TempDir()
 	t.Setenv("HOME", home)
@@ -65,7 +65,7 @@ func watching(t *testing.T, config string, args ...string) (s *dockertest.Server
 			t.Fatal(err)
 		}
 	}
-	s = dockertest.Run(t)
+	s := dockertest.Run(t)
 	s.AddImage(dockertest.Image{Tags: []string{"web:1"}, Config: v1.DockerOCIImageConfig{ImageConfig: ocispec.ImageConfig{Cmd: []string{"serve"}}}})
 	c := s.Client(t)
 	for _, name := range []string{"web", "other"} {
@@ -77,6 +77,14 @@ func watching(t *testing.T, config string, args ...string) (s *dockertest.Server
 			t.Fatal(err)
 		}
 	}
+	return s
+}
+
+// watching runs plimsoll watch against an engine with a container called web,
+// and returns what ends it with its exit code.
+func watching(t *testing.T, config string, args ...string) (s *dockertest.Server, out, errs *slowBuffer, end func() int) {
+	t.Helper()
+	s = withWeb(t, config)
 	ctx, stop := context.WithCancel(t.Context())
 	out, errs = &slowBuffer{}, &slowBuffer{}
 	code := make(chan int, 1)

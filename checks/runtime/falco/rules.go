@@ -44,13 +44,15 @@ const (
 )
 
 const head = Written + `, from what is normal for each container.
-# Written anew by "plimsoll watch --falco-rules FILE": what is changed here is lost. To allow more, append it in a
-# file that is loaded later (those of a folder are loaded in the order of their names):
+# "plimsoll watch --falco-rules FILE" writes this file anew: what is
+# changed here is lost. To allow more, append it in a file that Falco
+# loads later (those of a folder in the order of their names):
 #   - list: %s
 #     items: ['"curl"']
 #     override: {items: append}
-# plimsoll looks once a second and may have missed what ran for less. Programs that a container is told to start by
-# its command and by its health check are allowed, and whatever it starts in its first 30 seconds.
+# plimsoll looks once a second and may have missed what ran for less.
+# What a container is told to start by its command or health check is
+# allowed, as is whatever it starts in its first 30 seconds.
 `
 
 const engine = `
