@@ -2,6 +2,7 @@ package tui
 
 import (
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -87,7 +88,7 @@ func (d *rulesPage) draw(u *ui, width int) sheet {
 		p.hanging("", t.good, "✓ ", u.T("%s: what it does is known", plain(name)))
 	}
 	for _, w := range d.rules.Waiting {
-		why := checks.Msg("%s: has to be watched for %s more", plain(w.Service), u.duration(w.Left))
+		why := checks.Msg("%s: has to be watched for %s more", plain(w.Service), u.duration(w.Left.Round(time.Second)))
 		if w.Never {
 			why = checks.Msg("%s: starts too many different programs, so nothing is normal for it", plain(w.Service))
 		}
