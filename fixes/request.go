@@ -1,6 +1,12 @@
 package fixes
 
-import "plimsoll/checks"
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"plimsoll/checks"
+)
 
 // A Request asks for a plan.
 type Request struct {
@@ -32,4 +38,41 @@ type Request struct {
 
 	// Beside writes NAME.hardened next to the file instead of changing it.
 	Beside bool
+}
+
+// And returns a request for what r and o ask of one subject; where both decide
+// something, o does.
+func (r Request) And(o Request) Request {
+	findings := slices.Clone(r.Findings)
+	for _, f := range o.Findings {
+		if !slices.ContainsFunc(findings, func(other checks.Finding) bool { return other.ID() == f.ID() }) {
+			findings = append(findings, f)
+		}
+	}
+	both := Request{
+		Findings: findings, Fix: map[checks.FindingID]string{}, Values: checks.Values{},
+		Update: r.Update || o.Update, Pull: r.Pull || o.Pull, Tag: cmp.Or(o.Tag, r.Tag), Fetched: cmp.Or(o.Fetched, r.Fetched),
+		WriteBack: r.WriteBack || o.WriteBack, Quarantine: r.Quarantine || o.Quarantine, Beside: r.Beside || o.Beside,
+	}
+	for _, one := range []Request{r, o} {
+		maps.Copy(both.Fix, one.Fix)
+		maps.Copy(both.Values, one.Values)
+	}
+	return both
+}
+
+// Decided returns r with every choice as plan has it, so that a plan that is made
+// again decides the same whatever was observed meanwhile.
+func (r Request) Decided(plan *Plan) Request {
+	values := maps.Clone(r.Values)
+	for _, c := range plan.Choices {
+		if values == nil {
+			values = checks.Values{}
+		}
+		if c.Value != "" || c.Example == "" { // else nobody has answered yet
+			values[c.Key] = c.Value
+		}
+	}
+	r.Values = values
+	return r
 }

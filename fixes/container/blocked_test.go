@@ -145,7 +145,7 @@ func dependant(change func(*api.HostConfig, string)) func(*world) {
 	return func(w *world) {
 		host := &api.HostConfig{}
 		change(host, w.inspect().ID)
-		w.others = append(w.others, api.InspectResponse{
+		w.all = append(w.all, api.InspectResponse{
 			ID: strings.Repeat("f", 64), Name: "/sidecar", HostConfig: host, State: &api.State{}, Config: &api.Config{},
 		})
 	}

@@ -147,7 +147,7 @@ func (w *world) nameVolumes(s *checks.Settings, image *image.InspectResponse) {
 func (w *world) inherited(m api.MountPoint) bool {
 	for _, from := range w.inspect().HostConfig.VolumesFrom {
 		source, _, _ := strings.Cut(from, ":")
-		for _, other := range w.others {
+		for _, other := range w.all {
 			if !isContainer(&other, source) {
 				continue
 			}

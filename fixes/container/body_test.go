@@ -29,7 +29,7 @@ func original(change func(*api.InspectResponse)) *world {
 	change(&c)
 	i := &image.InspectResponse{ID: "sha256:old", Config: &spec.DockerOCIImageConfig{}}
 	s := subject.New(c, i, "sha256:old", time.Time{})
-	return &world{container: s, tag: i, api: "1.41"}
+	return &world{container: s, tag: i, surroundings: surroundings{api: "1.41"}}
 }
 
 // bodyOf returns what c is created again with.

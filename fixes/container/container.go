@@ -156,6 +156,11 @@ func (m *Mechanic) Plan(ctx context.Context, s checks.Subject, request fixes.Req
 	if err != nil {
 		return nil, err
 	}
+	return m.planFor(ctx, w, request)
+}
+
+// planFor plans what is asked of one container.
+func (m *Mechanic) planFor(ctx context.Context, w *world, request fixes.Request) (p *fixes.Plan, err error) {
 	if request.Quarantine {
 		return w.planQuarantine(request, m.o.Evidence)
 	}
@@ -167,7 +172,7 @@ func (m *Mechanic) Plan(ctx context.Context, s checks.Subject, request fixes.Req
 			return nil, errdefs.ErrNotFound.WithMessage(fmt.Sprintf("the image %s that was fetched is gone", shortImage(request.Fetched)))
 		}
 	}
-	p, err := w.plan(request)
+	p, err = w.plan(request)
 	if err == nil && p.Card != nil {
 		m.compareImages(ctx, w, p)
 		m.cool(p, w.target(p.Detail.(*detail)), request.Values)

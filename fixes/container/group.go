@@ -35,7 +35,7 @@ func NewGroup(m *Mechanic) *Group { return &Group{m} }
 
 // A groupDetail is what applying a plan needs beyond what is shown.
 type groupDetail struct {
-	ref     string
+	ref     string                 // that they are moved along; "" where each keeps its image
 	image   *image.InspectResponse // that they are moved to; nil before it was fetched
 	members []*fixes.Plan          // in the order in which they are replaced
 }
@@ -70,10 +70,11 @@ func (g *Group) Plan(ctx context.Context, s checks.Subject, request fixes.Reques
 // find returns the tag of i that is meant, or that most containers were created
 // from, and these.
 func (g *Group) find(ctx context.Context, i *imagechecks.Image, tag string) (string, []*world, error) {
-	all, err := g.m.others(ctx, "")
+	around, err := g.m.survey(ctx)
 	if err != nil {
 		return "", nil, err
 	}
+	all := around.all
 	byRef := map[string][]*world{}
 	for n := range all {
 		c := &all[n]
@@ -85,7 +86,7 @@ func (g *Group) find(ctx context.Context, i *imagechecks.Image, tag string) (str
 		if c.Image != i.Inspect.ID && !slices.ContainsFunc(i.Inspect.RepoTags, func(t string) bool { return full(t) == full(ref) }) || !movable(ref) {
 			continue
 		}
-		w, err := g.m.look(ctx, subject.New(*c, nil, "", g.m.o.Now()))
+		w, err := g.m.lookWithin(ctx, subject.New(*c, nil, "", g.m.o.Now()), around)
 		if errdefs.IsNotFound(err) {
 			continue // it has gone since
 		}
@@ -137,7 +138,7 @@ func ordered(worlds []*world) []*world {
 		}
 		seen[w] = true
 		for _, other := range worlds {
-			if dependsOn(w.inspect().HostConfig, other.inspect()) {
+			if dependsOn(w.inspect().HostConfig, other.inspect()) || w.startsAfter(other) {
 				visit(other)
 			}
 		}

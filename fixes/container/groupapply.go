@@ -60,7 +60,7 @@ func (g *Group) Apply(ctx context.Context, id string, plan *fixes.Plan, record f
 	if g.m.o.Plain || !plan.Blocked.IsZero() {
 		return nil, errdefs.ErrFailedPrecondition.WithMessage(plan.Blocked.String())
 	}
-	if d.image == nil {
+	if d.ref != "" && d.image == nil {
 		return nil, errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("%s has to be fetched first", clean(d.ref)))
 	}
 	r := &groupRun{m: g.m, d: d, record: record, progress: progress, j: groupJournal{Tx: id}, held: map[int]time.Time{}}
@@ -76,16 +76,8 @@ func (g *Group) Apply(ctx context.Context, id string, plan *fixes.Plan, record f
 
 func (r *groupRun) run(ctx context.Context, plan *fixes.Plan) (*fixes.Receipt, error) {
 	began := r.m.o.Now()
-	tag, err := r.m.moving(ctx, r.d.ref, r.d.image)
-	if err != nil {
+	if err := r.moveTag(ctx); err != nil {
 		return nil, err
-	}
-	r.j.Tag = tag
-	if err = r.record(0, r.j); err == nil {
-		err = r.m.tag(ctx, tag.To, tag.Ref)
-	}
-	if err != nil {
-		return nil, r.fail(ctx, err)
 	}
 	all := &fixes.Receipt{}
 	r.step = len(plan.Steps)
@@ -105,11 +97,42 @@ func (r *groupRun) run(ctx context.Context, plan *fixes.Plan) (*fixes.Receipt, e
 		r.step += len(one.Steps)
 		all.Cured, all.Left = append(all.Cured, got.Cured...), append(all.Left, got.Left...)
 		all.Away, all.Stopping = max(all.Away, got.Away), max(all.Stopping, got.Stopping)
-		all.Proof = append(all.Proof, checks.Msg("%s runs the image %s and works; it was away for %s, its original is kept as %s",
-			clean(r.j.Members[i].Name), shortImage(r.d.image.ID), got.Away.Round(10*time.Millisecond).String(), clean(r.j.Members[i].shelf())))
+		all.Proof = append(all.Proof, r.proof(&r.j.Members[i], got.Away.Round(10*time.Millisecond).String()))
+		all.Reminders = append(all.Reminders, got.Reminders...)
+		if r.d.ref == "" {
+			for _, proof := range got.Proof {
+				all.Proof = append(all.Proof, checks.Msg("%s: %s", clean(r.j.Members[i].Name), proof))
+			}
+		}
 	}
 	all.Took = r.m.o.Now().Sub(began)
 	return all, nil
+}
+
+// moveTag lets the tag name what the members are moved to, if they are.
+func (r *groupRun) moveTag(ctx context.Context) (err error) {
+	if r.d.ref == "" {
+		return nil
+	}
+	if r.j.Tag, err = r.m.moving(ctx, r.d.ref, r.d.image); err != nil {
+		return err
+	}
+	if err = r.record(0, r.j); err == nil {
+		err = r.m.tag(ctx, r.j.Tag.To, r.j.Tag.Ref)
+	}
+	if err != nil {
+		return r.fail(ctx, err)
+	}
+	return nil
+}
+
+// proof says what was verified of a member that was away for so long.
+func (r *groupRun) proof(j *journal, long string) checks.Message {
+	if r.d.ref == "" {
+		return checks.Msg("%s works as before; it was away for %s, its original is kept as %s", clean(j.Name), long, clean(j.shelf()))
+	}
+	return checks.Msg("%s runs the image %s and works; it was away for %s, its original is kept as %s",
+		clean(j.Name), shortImage(r.d.image.ID), long, clean(j.shelf()))
 }
 
 // replace replaces the member i. Those that were in a namespace of one that was

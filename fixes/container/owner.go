@@ -33,6 +33,7 @@ const (
 	composeService = "com.docker.compose.service"
 	composeFiles   = "com.docker.compose.project.config_files"
 	composeOneOff  = "com.docker.compose.oneoff"
+	composeNeeds   = "com.docker.compose.depends_on" // "db:service_healthy:true,cache:service_started:false"
 )
 
 // foreign says why the container is not ours to change at all, zero if it is.
@@ -247,8 +248,8 @@ func (w *world) hasNetwork(name string, e *network.EndpointSettings) bool {
 // not count, they are stopped for good.
 func (w *world) dependants() []string {
 	var out []string
-	for i := range w.others {
-		o := &w.others[i]
+	for i := range w.all {
+		o := &w.all[i]
 		if !shelved(containerName(o)) && !w.together[o.ID] && dependsOn(o.HostConfig, w.inspect()) {
 			out = append(out, containerName(o))
 		}
@@ -265,6 +266,21 @@ func dependsOn(h *api.HostConfig, c *api.InspectResponse) bool {
 	}
 	for _, l := range h.Links {
 		if source, _, _ := strings.Cut(link(l), ":"); isContainer(c, source) {
+			return true
+		}
+	}
+	return false
+}
+
+// startsAfter reports whether docker compose starts the container after other,
+// as their file asks for.
+func (w *world) startsAfter(other *world) bool {
+	labels, others := w.ownLabels(), other.ownLabels()
+	if labels[composeProject] == "" || labels[composeProject] != others[composeProject] {
+		return false
+	}
+	for need := range strings.SplitSeq(labels[composeNeeds], ",") {
+		if service, _, _ := strings.Cut(need, ":"); service != "" && service == others[composeService] {
 			return true
 		}
 	}

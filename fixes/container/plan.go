@@ -62,13 +62,13 @@ func (w *world) plan(request fixes.Request) (*fixes.Plan, error) {
 		pl.p.Mechanism, pl.p.Blocked = fixes.Recreate, pl.open
 		return pl.p, nil
 	}
-	if len(pl.fields) == 0 && !moves && !pl.d.pull {
+	if len(pl.fields) == 0 && !moves && !pl.d.pull && !w.joins {
 		return nil, errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("%s: nothing is left to change", clean(w.name())))
 	}
 	pl.title()
 	pl.describe(target)
 	pl.p.Mechanism = fixes.Recreate
-	if !moves && !pl.d.pull && pl.live() {
+	if !moves && !pl.d.pull && !w.joins && pl.live() {
 		pl.p.Mechanism = fixes.Update
 	}
 	if pl.d.pull {
@@ -409,7 +409,15 @@ func pids(h *api.HostConfig) int64 {
 // fingerprint returns what identifies the settings of c: when it is the same,
 // a plan made from c still holds.
 func fingerprint(c *api.InspectResponse) string {
-	data, err := json.Marshal([]any{c.ID, c.Name, c.Image, created(c), c.State.Running})
+	linked, host := *c, *c.HostConfig
+	host.Links = slices.Clone(host.Links)
+	for i, l := range host.Links { // they follow a container that is put aside
+		source, alias, _ := strings.Cut(l, ":")
+		source, _, _ = strings.Cut(source, oldInfix)
+		host.Links[i] = source + ":" + alias
+	}
+	linked.HostConfig = &host
+	data, err := json.Marshal([]any{c.ID, c.Name, c.Image, created(&linked), c.State.Running})
 	if err != nil {
 		panic("fixes/container: fingerprint: " + err.Error())
 	}

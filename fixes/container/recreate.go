@@ -47,6 +47,9 @@ func (m *Mechanic) Apply(ctx context.Context, id string, plan *fixes.Plan, recor
 	if d, ok := plan.Detail.(*quarantineDetail); ok && plan.Blocked.IsZero() && !m.o.Plain {
 		return m.applyQuarantine(ctx, id, plan, d, record, progress)
 	}
+	if _, ok := plan.Detail.(*groupDetail); ok {
+		return NewGroup(m).Apply(ctx, id, plan, record, progress)
+	}
 	d, ok := plan.Detail.(*detail)
 	if !ok {
 		return nil, errdefs.ErrInvalidArgument.WithMessage("not a plan for a container")

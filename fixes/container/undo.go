@@ -18,6 +18,9 @@ func (m *Mechanic) CanUndo(ctx context.Context, entry ledger.Entry) error {
 	if m.o.Plain {
 		return errdefs.ErrPermissionDenied.WithMessage("the connection to this engine is not encrypted: use ssh:// or TLS to change anything")
 	}
+	if len(entry.Members) > 0 {
+		return NewGroup(m).CanUndo(ctx, entry)
+	}
 	switch entry.Mechanism {
 	case string(fixes.Quarantine):
 		j, err := decodeQuarantine(entry)
@@ -86,6 +89,9 @@ func (m *Mechanic) canUndoLive(ctx context.Context, j liveJournal) error {
 
 // Undo implements [fixer.Mechanic].
 func (m *Mechanic) Undo(ctx context.Context, entry ledger.Entry, record fixer.Record, progress func(fixes.Progress)) error {
+	if len(entry.Members) > 0 {
+		return NewGroup(m).Undo(ctx, entry, record, progress)
+	}
 	if entry.Mechanism == string(fixes.Quarantine) {
 		j, err := decodeQuarantine(entry)
 		if err != nil {
@@ -119,6 +125,9 @@ func (m *Mechanic) Undo(ctx context.Context, entry ledger.Entry, record fixer.Re
 // Recover implements [fixer.Mechanic].
 func (m *Mechanic) Recover(ctx context.Context, entry ledger.Entry, finish bool, record fixer.Record, progress func(fixes.Progress)) (ledger.State, error) {
 	ctx = context.WithoutCancel(ctx)
+	if len(entry.Members) > 0 {
+		return NewGroup(m).Recover(ctx, entry, finish, record, progress)
+	}
 	if entry.Mechanism == string(fixes.Quarantine) {
 		j, err := decodeQuarantine(entry)
 		if err != nil {

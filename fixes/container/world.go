@@ -33,17 +33,15 @@ type world struct {
 	size      int64              // bytes of the writable layer
 	tag       *image.InspectResponse
 	fetched   *image.InspectResponse // for an update
-	together  map[string]bool        // ids of those that are updated with it; nil: it alone
+	together  map[string]bool        // ids of those that are replaced with it; nil: it alone
+	joins     bool                   // it is replaced in any case, for the sake of the others
 	used      usage
-	others    []api.InspectResponse
-	networks  []network.Summary
-	info      system.Info
-	api       string   // version in use
-	host      string   // address of the engine
-	plain     bool     // the address is not protected
-	self      string   // id of the container that this program runs in
-	secrets   string   // directory for what leaves an environment
-	missing   []string // sources of bind mounts that are not there
+	surroundings
+	host    string   // address of the engine
+	plain   bool     // the address is not protected
+	self    string   // id of the container that this program runs in
+	secrets string   // directory for what leaves an environment
+	missing []string // sources of bind mounts that are not there
 }
 
 func (w *world) inspect() *api.InspectResponse { return w.container.Inspect }
@@ -56,6 +54,15 @@ func short(id string) string { return id[:min(12, len(id))] }
 
 // look reads what a plan for c needs. It changes nothing.
 func (m *Mechanic) look(ctx context.Context, c *subject.Container) (*world, error) {
+	around, err := m.survey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return m.lookWithin(ctx, c, around)
+}
+
+// lookWithin reads what a plan for c needs beyond what is known of the engine.
+func (m *Mechanic) lookWithin(ctx context.Context, c *subject.Container, around surroundings) (*world, error) {
 	result, err := m.engine.ContainerInspect(ctx, c.Inspect.ID, client.ContainerInspectOptions{Size: true})
 	if err != nil {
 		return nil, fmt.Errorf("inspect container: %w", err)
@@ -66,7 +73,7 @@ func (m *Mechanic) look(ctx context.Context, c *subject.Container) (*world, erro
 	now := *c
 	fresh := subject.New(result.Container, nil, "", m.o.Now())
 	now.Settings, now.Inspect, now.Now = fresh.Settings, fresh.Inspect, fresh.Now
-	w := &world{container: &now, host: m.engine.DaemonHost(), plain: m.o.Plain, self: self(m.o.MountInfo), secrets: m.o.Secrets}
+	w := &world{container: &now, surroundings: around, host: m.engine.DaemonHost(), plain: m.o.Plain, self: self(m.o.MountInfo), secrets: m.o.Secrets}
 	if size := result.Container.SizeRw; size != nil {
 		w.size = *size
 	}
@@ -82,31 +89,35 @@ func (m *Mechanic) look(ctx context.Context, c *subject.Container) (*world, erro
 	if w.tag != nil {
 		now.TagID = w.tag.ID
 	}
-	if err := m.surroundings(ctx, w); err != nil {
-		return nil, err
+	if w.local() {
+		w.missing = missingSources(w.inspect())
 	}
 	return w, m.observe(ctx, w)
 }
 
-// surroundings reads the engine and what else is on it.
-func (m *Mechanic) surroundings(ctx context.Context, w *world) error {
-	var err error
-	if w.info, err = m.engineInfo(ctx); err != nil {
-		return err
+// surroundings are the engine and what is on it.
+type surroundings struct {
+	info     system.Info
+	api      string // version in use
+	networks []network.Summary
+	all      []api.InspectResponse // every container
+}
+
+// survey reads the surroundings.
+func (m *Mechanic) survey(ctx context.Context) (surroundings, error) {
+	info, err := m.engineInfo(ctx)
+	if err != nil {
+		return surroundings{}, err
 	}
-	w.api = m.engine.ClientVersion()
 	networks, err := m.engine.NetworkList(ctx, client.NetworkListOptions{})
 	if err != nil {
-		return fmt.Errorf("list networks: %w", err)
+		return surroundings{}, fmt.Errorf("list networks: %w", err)
 	}
-	w.networks = networks.Items
-	if w.others, err = m.others(ctx, w.inspect().ID); err != nil {
-		return err
+	all, err := m.everyContainer(ctx)
+	if err != nil {
+		return surroundings{}, err
 	}
-	if w.local() {
-		w.missing = missingSources(w.inspect())
-	}
-	return nil
+	return surroundings{info, m.engine.ClientVersion(), networks.Items, all}, nil
 }
 
 func (m *Mechanic) engineInfo(ctx context.Context) (system.Info, error) {
@@ -135,8 +146,8 @@ func (m *Mechanic) image(ctx context.Context, ref string) (*image.InspectRespons
 	return &result.InspectResponse, nil
 }
 
-// others inspects every container but id; those that go away meanwhile do not count.
-func (m *Mechanic) others(ctx context.Context, id string) ([]api.InspectResponse, error) {
+// everyContainer inspects all; those that go away meanwhile do not count.
+func (m *Mechanic) everyContainer(ctx context.Context) ([]api.InspectResponse, error) {
 	list, err := m.engine.ContainerList(ctx, client.ContainerListOptions{All: true})
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
@@ -146,9 +157,6 @@ func (m *Mechanic) others(ctx context.Context, id string) ([]api.InspectResponse
 	limit := make(chan struct{}, 8)
 	var wait sync.WaitGroup
 	for i, c := range list.Items {
-		if c.ID == id {
-			continue
-		}
 		wait.Add(1)
 		limit <- struct{}{}
 		go func() {

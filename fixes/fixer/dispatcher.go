@@ -82,7 +82,7 @@ func (d *Dispatcher) Plan(ctx context.Context, subject checks.Subject, request f
 	if err != nil {
 		return nil, err
 	}
-	if plan.Mechanism == fixes.Recreate && !plan.Blocked.IsZero() && d.o.Source != nil && !request.Update {
+	if d.belongsToFile(plan, request) {
 		if better, err := d.atSource(ctx, subject, request); err == nil && better.Blocked.IsZero() {
 			return better, nil
 		} // else why not is what plan says, with the way to do it by hand
@@ -105,22 +105,38 @@ func moved(request fixes.Request) fixes.Request {
 	return request
 }
 
+// belongsToFile reports whether the file that decides about a container may be
+// able to take what cannot be done with the container itself.
+func (d *Dispatcher) belongsToFile(plan *fixes.Plan, request fixes.Request) bool {
+	return plan.Mechanism == fixes.Recreate && !plan.Blocked.IsZero() && d.o.Source != nil && !request.Update
+}
+
 // atSource plans the change of the file that decides about subject.
 func (d *Dispatcher) atSource(ctx context.Context, subject checks.Subject, request fixes.Request) (*fixes.Plan, error) {
+	file, there, err := d.source(ctx, subject, request)
+	if err != nil {
+		return nil, err
+	}
+	return d.Plan(ctx, file, there)
+}
+
+// source returns the file that decides about subject, and request in terms of
+// that.
+func (d *Dispatcher) source(ctx context.Context, subject checks.Subject, request fixes.Request) (checks.Subject, fixes.Request, error) {
 	none := errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("no file here decides about %s", name(subject.Ref())))
 	if d.o.Source == nil {
-		return nil, none
+		return nil, request, none
 	}
 	file, there, err := d.o.Source(ctx, subject, request)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, request, err
 	case file == nil:
-		return nil, none
+		return nil, request, none
 	case len(there.Findings) == 0:
-		return nil, errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("%s has nothing of this to fix", name(file.Ref())))
+		return nil, request, errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("%s has nothing of this to fix", name(file.Ref())))
 	}
-	return d.Plan(ctx, file, there)
+	return file, there, nil
 }
 
 // A Writer is a mechanic that writes one file as it is told, for changes that
@@ -210,6 +226,11 @@ func (d *Dispatcher) Fetch(ctx context.Context, plan *fixes.Plan, progress func(
 
 // Apply implements [Fixer].
 func (d *Dispatcher) Apply(ctx context.Context, plan *fixes.Plan, progress func(fixes.Progress)) (*fixes.Receipt, error) {
+	return d.apply(ctx, plan, nil, progress)
+}
+
+// apply carries plan out, as the part of a batch where one is given.
+func (d *Dispatcher) apply(ctx context.Context, plan *fixes.Plan, part *ledger.Part, progress func(fixes.Progress)) (*fixes.Receipt, error) {
 	if !plan.Blocked.IsZero() {
 		return nil, errdefs.ErrFailedPrecondition.WithMessage(plan.Blocked.String())
 	}
@@ -236,6 +257,7 @@ func (d *Dispatcher) Apply(ctx context.Context, plan *fixes.Plan, progress func(
 		Mechanism: string(plan.Mechanism),
 		Subject:   plan.Subject,
 		Members:   plan.Members,
+		Batch:     part,
 		Engine:    engine,
 		State:     ledger.Running,
 		Commands:  []string{},
@@ -310,14 +332,18 @@ func (d *Dispatcher) begin(ctx context.Context, ref checks.Ref, members ...check
 	if engine, err = d.engine(ctx, ref); err != nil {
 		return nil, "", nil, err
 	}
-	var held []func()
+	held := map[string]func(){}
 	release = func() {
 		for _, let := range held {
 			let()
 		}
 	}
 	for _, one := range append([]checks.Ref{ref}, members...) {
-		let, err := d.o.Ledger.Lock(lockName(one, engine))
+		lock := lockName(one, engine)
+		if held[lock] != nil {
+			continue // the subject is one of the members
+		}
+		let, err := d.o.Ledger.Lock(lock)
 		if errdefs.IsConflict(err) {
 			err = errdefs.ErrConflict.WithMessage(fmt.Sprintf("another plimsoll is changing %s right now", name(one)))
 		}
@@ -325,7 +351,7 @@ func (d *Dispatcher) begin(ctx context.Context, ref checks.Ref, members ...check
 			release()
 			return nil, "", nil, err
 		}
-		held = append(held, let)
+		held[lock] = let
 	}
 	return m, engine, release, nil
 }

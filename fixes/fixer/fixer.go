@@ -23,6 +23,24 @@ type Fixer interface {
 	// error everything was put back, unless the error says otherwise.
 	Apply(ctx context.Context, plan *fixes.Plan, progress func(fixes.Progress)) (*fixes.Receipt, error)
 
+	// PlanBatch returns one plan for many subjects: a part for each file and each
+	// container that has to be changed, whatever was asked in how many ways. What
+	// cannot be planned is a part that says why. It reads only.
+	PlanBatch(ctx context.Context, asks []fixes.Ask) (*fixes.Batch, error)
+
+	// ApplyBatch carries the parts out one after the other. Each is planned again
+	// just before, and is done only as it was shown. It stops at the first that
+	// fails, which is put back by itself; what becomes of those before was chosen.
+	// The receipt says what was done, also beside an error.
+	ApplyBatch(ctx context.Context, batch *fixes.Batch, o fixes.BatchOptions, report Reporter) (*fixes.BatchReceipt, error)
+
+	// CanUndoBatch returns why what is left of a batch cannot be undone now, or nil.
+	CanUndoBatch(ctx context.Context, id string) error
+
+	// UndoBatch takes what is left of a batch back, the last part first. It stops
+	// where a part cannot be, and says so.
+	UndoBatch(ctx context.Context, id string, progress func(fixes.Progress)) error
+
 	// Deploy runs the command of an entry that makes what runs be as the file says
 	// that it changed, or put back when it was undone. Progress gets each line that
 	// the command prints.

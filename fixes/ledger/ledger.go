@@ -48,6 +48,7 @@ type Entry struct {
 	Mechanism string          `json:"mechanism"`
 	Subject   checks.Ref      `json:"subject"`
 	Members   []checks.Ref    `json:"members,omitempty"` // changed with it, as one
+	Batch     *Part           `json:"batch,omitempty"`   // that it was done with
 	Engine    string          `json:"engine,omitempty"`  // info.ID; never recovered onto another
 	State     State           `json:"state"`
 	Error     string          `json:"error,omitempty"`
@@ -77,6 +78,26 @@ func (e *Entry) Trailing() []string {
 		return e.Redeploy
 	}
 	return nil
+}
+
+// A Part says which place an entry has in a batch: a plan over many subjects.
+type Part struct {
+	ID string `json:"id"` // of the batch
+	N  int    `json:"part"`
+	Of int    `json:"of"` // how many parts were planned
+}
+
+// BatchOf returns the entries of the batch called id, in the order in which they
+// were carried out.
+func BatchOf(entries []Entry, id string) []Entry {
+	var out []Entry
+	for _, e := range entries {
+		if e.Batch != nil && e.Batch.ID == id && id != "" {
+			out = append(out, e)
+		}
+	}
+	slices.SortFunc(out, func(a, b Entry) int { return cmp.Compare(a.Batch.N, b.Batch.N) })
+	return out
 }
 
 // A Ledger is a directory with one file per entry. Nothing is read or created
