@@ -21,6 +21,7 @@ import (
 	"plimsoll/checks/packages"
 	"plimsoll/checks/vulnerability"
 	"plimsoll/fixes"
+	"plimsoll/fixes/fixer"
 	"plimsoll/fixes/ledger"
 	"plimsoll/fixes/proof"
 )
@@ -182,6 +183,9 @@ type fakeFixer struct {
 	discarded   []string
 	deploy      []string // of every plan
 
+	stuck, fails string               // names of subjects that cannot be changed, or whose change fails, in a batch
+	asked        []fixes.Ask          // for the last batch
+	applied      []fixes.BatchOptions // of batches
 }
 
 func (f *fakeFixer) Plan(_ context.Context, s checks.Subject, r fixes.Request) (*fixes.Plan, error) {
@@ -296,6 +300,67 @@ func (f *fakeFixer) Apply(ctx context.Context, p *fixes.Plan, progress func(fixe
 func (f *fakeFixer) Deploy(_ context.Context, id string, progress func(fixes.Progress)) error {
 	f.deployed = append(f.deployed, id)
 	progress(fixes.Progress{Ratio: -1, Message: checks.Message{Format: "Container shop-web-1 Started"}})
+	return nil
+}
+
+// PlanBatch makes a part of each subject: files first, what is called f.stuck
+// last.
+func (f *fakeFixer) PlanBatch(ctx context.Context, asks []fixes.Ask) (*fixes.Batch, error) {
+	f.asked = asks
+	b := &fixes.Batch{ID: "b1"}
+	for _, ask := range asks {
+		plan, err := f.Plan(ctx, ask.Subject, ask.Request)
+		if err != nil {
+			return nil, err
+		}
+		if ask.Subject.Ref().Name == f.stuck {
+			plan.Blocked = checks.Message{Format: "%s was started with --rm: stopping it would delete it", Args: []any{f.stuck}}
+		}
+		if ask.Subject.Ref().Name == "web" && len(ask.Request.Findings) > 1 {
+			plan.Mechanism, plan.Downtime = fixes.Recreate, 2*time.Second
+		}
+		b.Parts = append(b.Parts, fixes.Part{Asks: []fixes.Ask{{Subject: ask.Subject, Request: ask.Request.Decided(plan)}}, Plan: plan})
+	}
+	rank := func(p fixes.Part) int {
+		return slices.Index([]fixes.Mechanism{fixes.Patch, fixes.Update, fixes.Recreate}, p.Plan.Mechanism) + 9*len(p.Plan.Blocked.Format)
+	}
+	slices.SortStableFunc(b.Parts, func(x, y fixes.Part) int { return rank(x) - rank(y) })
+	for i := range b.Parts {
+		b.Parts[i].Plan.ID = fmt.Sprintf("e%d", i+1)
+	}
+	return b, nil
+}
+
+func (f *fakeFixer) ApplyBatch(ctx context.Context, b *fixes.Batch, o fixes.BatchOptions, report fixer.Reporter) (*fixes.BatchReceipt, error) {
+	f.applied = append(f.applied, o)
+	r := &fixes.BatchReceipt{Batch: b.ID, Receipts: make([]*fixes.Receipt, len(b.Parts)), Failed: -1, Took: 4500 * time.Millisecond}
+	for i := range b.Parts {
+		if !b.Parts[i].Applicable() {
+			continue
+		}
+		one, err := f.Apply(ctx, b.Parts[i].Plan, func(p fixes.Progress) { report(i, p) })
+		if err == nil && b.Parts[i].Subject().Name == f.fails {
+			err = errors.New("the replacement exited with 1")
+		}
+		if err != nil {
+			r.Failed = i
+			if o.OnFailure == fixes.TakeBack {
+				r.Undone = r.Done()
+				clear(r.Receipts)
+			}
+			return r, err
+		}
+		r.Receipts[i] = one
+		f.entries[0].Batch = &ledger.Part{ID: b.ID, N: i + 1, Of: b.Applicable()}
+	}
+	return r, nil
+}
+
+func (f *fakeFixer) CanUndoBatch(_ context.Context, id string) error { return nil }
+
+func (f *fakeFixer) UndoBatch(_ context.Context, id string, progress func(fixes.Progress)) error {
+	progress(fixes.Progress{Ratio: -1, Message: checks.Message{Format: "all is as it was"}})
+	f.undone = append(f.undone, id)
 	return nil
 }
 

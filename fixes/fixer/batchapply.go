@@ -38,7 +38,6 @@ type batchRun struct {
 	o       fixes.BatchOptions
 	report  Reporter
 	receipt *fixes.BatchReceipt
-	tried   []int // parts whose command to deploy was begun
 }
 
 func (r *batchRun) run(ctx context.Context) error {
@@ -62,8 +61,7 @@ func (r *batchRun) run(ctx context.Context) error {
 	}
 	for _, plan := range r.b.Deploys() {
 		i := slices.IndexFunc(r.b.Parts, func(p fixes.Part) bool { return p.Plan == plan })
-		r.tried = append(r.tried, i)
-		if err := r.d.Deploy(ctx, plan, func(p fixes.Progress) { r.report(i, p) }); err != nil {
+		if err := r.d.Deploy(ctx, plan.ID, func(p fixes.Progress) { r.report(i, p) }); err != nil {
 			r.receipt.Failed = i
 			return r.stopped(ctx, err)
 		}
@@ -108,7 +106,8 @@ func (d *Dispatcher) again(ctx context.Context, part *fixes.Part) (*fixes.Plan, 
 	return nil, fixes.ErrChanged
 }
 
-// stopped does with what was carried out what was chosen before, after err.
+// stopped does with what was carried out what was chosen before, after err. What
+// runs becomes what the files say again, where it was not any more.
 func (r *batchRun) stopped(ctx context.Context, err error) error {
 	if r.o.OnFailure != fixes.TakeBack {
 		return err
@@ -118,26 +117,18 @@ func (r *batchRun) stopped(ctx context.Context, err error) error {
 		if receipt == nil {
 			continue
 		}
-		undo := r.d.Undo(ctx, receipt.Entry, func(p fixes.Progress) { p.Undoing = true; r.report(i, p) })
-		if undo != nil {
+		back := func(p fixes.Progress) { p.Undoing = true; r.report(i, p) }
+		if undo := r.d.Undo(ctx, receipt.Entry, back); undo != nil {
 			err = errors.Join(err, fmt.Errorf("%s stays changed, it could not be taken back: %w", name(r.b.Parts[i].Subject()), undo))
 			continue
 		}
 		r.receipt.Receipts[i] = nil
 		r.receipt.Undone++
-	}
-	return errors.Join(err, r.deployAgain(ctx))
-}
-
-// deployAgain makes what runs be as the files say again that were taken back.
-func (r *batchRun) deployAgain(ctx context.Context) error {
-	var failed []error
-	for _, i := range r.tried {
-		if r.receipt.Receipts[i] == nil {
-			failed = append(failed, r.d.Deploy(ctx, r.b.Parts[i].Plan, func(p fixes.Progress) { p.Undoing = true; r.report(i, p) }))
+		if e, read := r.d.o.Ledger.Entry(receipt.Entry); read == nil && len(e.Trailing()) > 0 {
+			err = errors.Join(err, r.d.Deploy(ctx, receipt.Entry, back))
 		}
 	}
-	return errors.Join(failed...)
+	return err
 }
 
 // CanUndoBatch implements [Fixer].

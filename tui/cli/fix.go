@@ -31,6 +31,7 @@ type fixOptions struct {
 	quarantine           bool
 	writeBack, deploy    bool
 	observe              time.Duration
+	onFailure            fixes.OnFailure
 }
 
 func (a *app) fixCommand() *cobra.Command {
@@ -42,7 +43,8 @@ func (a *app) fixCommand() *cobra.Command {
 exactly the findings of these checks, also those that need a choice (--set key=value, as the preview names them).
 What docker compose manages is changed in its file where the engine cannot do it without a restart.
 
-A plan is shown and asked about before it is applied; --yes applies without asking, --dry-run never applies. With
+A plan is shown and asked about before it is applied; --yes applies without asking, --dry-run never applies. Several
+subjects get one plan: files and live changes first, each container replaced once, in the order of what needs what. With
 --prove-by-building a plan for a Dockerfile that is not proved is never applied.`),
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,6 +56,9 @@ A plan is shown and asked about before it is applied; --yes applies without aski
 				if !slices.Contains(a.checkIDs(), id) {
 					return errors.New(a.T("there is no check %s: plimsoll explain lists them all", id) + a.nearest(id))
 				}
+			}
+			if o.onFailure != fixes.Keep && o.onFailure != fixes.TakeBack {
+				return errors.New(a.T("--on-failure %s: use keep or undo", string(o.onFailure)))
 			}
 			a.profile = string(checks.All)
 			s, err := a.open(cmd.Context(), nil)
@@ -77,6 +82,7 @@ A plan is shown and asked about before it is applied; --yes applies without aski
 	f.BoolVar(&o.writeBack, "write-back", false, a.T("write in the compose file what its containers were hardened with and it has not"))
 	f.DurationVar(&o.observe, "observe", 0, a.T("watch what a container uses for this `time` first, such as 10m: limits and hardening are proposed by it"))
 	f.BoolVar(&o.deploy, "up", false, a.T("put what was changed to use: docker compose up for a compose file, a reload or restart of the engine for its own"))
+	f.StringVar((*string)(&o.onFailure), "on-failure", string(fixes.Keep), a.T("with several subjects, what becomes of those before one that fails: `keep` or undo"))
 	c.MarkFlagsMutuallyExclusive("dry-run", "yes")
 	for _, other := range []string{"check", "update", "pull", "beside", "prove-by-building"} {
 		c.MarkFlagsMutuallyExclusive("quarantine", other)
@@ -104,7 +110,7 @@ func (a *app) fix(cmd *cobra.Command, s *session, args []string, o fixOptions, v
 	order(items)
 	var errs []error
 	var undecided []string // checks whose fixes nobody chose
-	nothing := true
+	var asks []fixes.Ask
 	for _, item := range items {
 		if item.Subject == nil {
 			errs = append(errs, fmt.Errorf("%s: %s", terminal.Line(item.Ref.Name), a.explain(errors.Join(item.Report.Errors...))))
@@ -116,33 +122,45 @@ func (a *app) fix(cmd *cobra.Command, s *session, args []string, o fixOptions, v
 				continue
 			}
 		}
-		request := fixes.Request{Findings: chosen(item.Report.Findings, o.checks), Values: values, Update: o.update, Pull: o.pull, Beside: o.beside}
-		switch ofContainer, ofImage := item.Ref.Kind == checks.Container, item.Ref.Kind == checks.Image; {
-		case ofContainer && o.writeBack:
-			request = fixes.Request{WriteBack: true}
-		case len(request.Findings) == 0 && (!o.update || !ofContainer && !ofImage):
-			for _, f := range item.Report.Findings {
-				if f.Fixable() && len(o.checks) == 0 && !slices.Contains(undecided, f.Check.ID) {
-					undecided = append(undecided, f.Check.ID)
-				}
-			}
+		if request, ok := requested(item, o, values); ok {
+			asks = append(asks, fixes.Ask{Subject: item.Subject, Request: request})
 			continue
 		}
-		nothing = false
-		if err := a.fixOne(cmd, s, item, request, o); errdefs.IsNotModified(err) {
-			cmd.Println(a.explain(err))
-		} else if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %s", terminal.Line(item.Ref.Name), a.explain(err)))
+		for _, f := range item.Report.Findings {
+			if f.Fixable() && len(o.checks) == 0 && !slices.Contains(undecided, f.Check.ID) {
+				undecided = append(undecided, f.Check.ID)
+			}
 		}
 	}
 	switch {
-	case nothing && len(errs) == 0 && len(undecided) > 0:
+	case len(asks) == 1:
+		if err := a.fixOne(cmd, s, asks[0], o); errdefs.IsNotModified(err) {
+			cmd.Println(a.explain(err))
+		} else if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %s", terminal.Line(asks[0].Subject.Ref().Name), a.explain(err)))
+		}
+	case len(asks) > 1:
+		errs = append(errs, a.fixMany(cmd, s, asks, o))
+	case len(errs) == 0 && len(undecided) > 0:
 		cmd.Println(a.T("Nothing was fixed: what can be fixed here changes how something behaves, so choose it, such as --check %s. To choose from:", undecided[0]))
 		cmd.Println("  " + strings.Join(undecided, "\n  "))
-	case nothing && len(errs) == 0:
+	case len(errs) == 0:
 		cmd.Println(a.T("Nothing to fix: no finding of this kind has a fix here. plimsoll check shows what was found."))
 	}
 	return errors.Join(errs...)
+}
+
+// requested returns what the options ask of a subject; ok is false for nothing.
+func requested(item inventory.Item, o fixOptions, values checks.Values) (r fixes.Request, ok bool) {
+	ofContainer, ofImage := item.Ref.Kind == checks.Container, item.Ref.Kind == checks.Image
+	switch {
+	case o.quarantine:
+		return fixes.Request{Quarantine: true, Values: values}, ofContainer
+	case ofContainer && o.writeBack:
+		return fixes.Request{WriteBack: true}, true
+	}
+	r = fixes.Request{Findings: chosen(item.Report.Findings, o.checks), Values: values, Update: o.update, Pull: o.pull, Beside: o.beside}
+	return r, len(r.Findings) > 0 || o.update && (ofContainer || ofImage)
 }
 
 // chosen returns the findings to cure: those of the named checks, or where
@@ -160,9 +178,9 @@ func chosen(findings []checks.Finding, ids []string) []checks.Finding {
 	return out
 }
 
-func (a *app) fixOne(cmd *cobra.Command, s *session, item inventory.Item, request fixes.Request, o fixOptions) error {
-	ctx := cmd.Context()
-	plan, err := s.fixer.Plan(ctx, item.Subject, request)
+func (a *app) fixOne(cmd *cobra.Command, s *session, ask fixes.Ask, o fixOptions) error {
+	ctx, request := cmd.Context(), ask.Request
+	plan, err := s.fixer.Plan(ctx, ask.Subject, request)
 	if err != nil {
 		return err
 	}
@@ -172,7 +190,7 @@ func (a *app) fixOne(cmd *cobra.Command, s *session, item inventory.Item, reques
 			return err
 		}
 		if request.Fetched = fetched; fetched != "" {
-			if plan, err = s.fixer.Plan(ctx, item.Subject, request); err != nil {
+			if plan, err = s.fixer.Plan(ctx, ask.Subject, request); err != nil {
 				return err
 			}
 		}
@@ -185,7 +203,7 @@ func (a *app) fixOne(cmd *cobra.Command, s *session, item inventory.Item, reques
 	if err := a.writePlan(a.out, plan); err != nil {
 		return err
 	}
-	if file, ok := item.Subject.(*dockerfile.File); ok && o.prove && plan.Blocked.IsZero() {
+	if file, ok := ask.Subject.(*dockerfile.File); ok && o.prove && plan.Blocked.IsZero() {
 		if err := a.prove(ctx, s, file, plan); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/docker/go-units"
@@ -19,7 +20,9 @@ func (a *app) undoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "undo [ID]",
 		Short: a.T("Take back what was fixed: the newest change, or the one with this id"),
-		Args:  cobra.MaximumNArgs(1),
+		Long: a.T(`Take back what was fixed: the newest change, or the one with this id. What was planned together for several subjects
+is taken back together, the last part first; the id of one part takes back that part alone.`),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := a.open(cmd.Context(), nil)
 			if err != nil {
@@ -35,6 +38,12 @@ func (a *app) undoCommand() *cobra.Command {
 			}
 			if script {
 				return a.script(entries, args)
+			}
+			if id, ok := batchToUndo(entries, args); ok && (!discard || len(args) == 1) {
+				if discard {
+					return errors.New(a.T("%s is several changes: name the one whose original is to be removed", id))
+				}
+				return a.undoBatch(cmd, s, id, yes, deploy)
 			}
 			entry, err := a.entryToUndo(entries, args)
 			if err != nil {
@@ -104,6 +113,12 @@ func (a *app) undo(cmd *cobra.Command, s *session, e ledger.Entry, yes, deploy b
 	}
 	fmt.Fprintln(a.out, a.T("undone"))
 	e.State = ledger.Undone
+	return a.trailing(cmd, s, e, yes, deploy)
+}
+
+// trailing brings to what runs what was undone in a file, where deploy asks for
+// it, and says else how to.
+func (a *app) trailing(cmd *cobra.Command, s *session, e ledger.Entry, yes, deploy bool) error {
 	switch argv := e.Trailing(); {
 	case len(argv) == 0 && e.Deployed && e.Subject.Kind == checks.Host:
 		fmt.Fprintln(a.out, a.T("the engine takes it in when it is started the next time"))
@@ -117,7 +132,7 @@ func (a *app) undo(cmd *cobra.Command, s *session, e ledger.Entry, yes, deploy b
 	if may, err := a.mayChange(s, checks.Container, yes); err != nil || !may {
 		return err
 	}
-	return s.fixer.Deploy(ctx, e.ID, a.progress(a.out))
+	return s.fixer.Deploy(cmd.Context(), e.ID, a.progress(a.out))
 }
 
 // discard removes the original that a change keeps as its way back.
@@ -159,7 +174,90 @@ func (a *app) recover(cmd *cobra.Command, s *session, e ledger.Entry, yes bool) 
 		return err
 	}
 	fmt.Fprintln(a.out, a.T("undone"))
+	return a.tellRest(s, e)
+}
+
+// tellRest says what else of the batch of e was done, and how to take it back.
+func (a *app) tellRest(s *session, e ledger.Entry) error {
+	if e.Batch == nil {
+		return nil
+	}
+	entries, err := s.fixer.Entries()
+	if err != nil {
+		return err
+	}
+	done := applied(ledger.BatchOf(entries, e.Batch.ID))
+	if len(done) == 0 {
+		return nil
+	}
+	fmt.Fprintln(a.out, a.T("It was one of %d parts. Done before it, and still so:", e.Batch.Of))
+	for _, one := range done {
+		fmt.Fprintln(a.out, a.entryLine(one))
+	}
+	fmt.Fprintln(a.out, a.T("undo all with: plimsoll undo %s", e.Batch.ID))
 	return nil
+}
+
+func applied(entries []ledger.Entry) []ledger.Entry {
+	return slices.DeleteFunc(entries, func(e ledger.Entry) bool { return e.State != ledger.Applied })
+}
+
+// batchToUndo returns the batch named by args, else that of the newest applied
+// change where more of it is left than this.
+func batchToUndo(entries []ledger.Entry, args []string) (id string, ok bool) {
+	for _, e := range entries {
+		if e.Batch == nil {
+			if len(args) == 0 && e.State == ledger.Applied {
+				return "", false
+			}
+			continue
+		}
+		if len(args) == 1 && e.Batch.ID == args[0] {
+			return e.Batch.ID, true
+		}
+		if len(args) == 0 && e.State == ledger.Applied {
+			return e.Batch.ID, len(applied(ledger.BatchOf(entries, e.Batch.ID))) > 1
+		}
+	}
+	return "", false
+}
+
+// undoBatch takes back what is left of a batch.
+func (a *app) undoBatch(cmd *cobra.Command, s *session, id string, yes, deploy bool) error {
+	if err := s.fixer.CanUndoBatch(cmd.Context(), id); err != nil {
+		return err
+	}
+	entries, err := s.fixer.Entries()
+	if err != nil {
+		return err
+	}
+	kind, done := checks.Dockerfile, applied(ledger.BatchOf(entries, id))
+	slices.Reverse(done)
+	for _, e := range done {
+		fmt.Fprintln(a.out, a.entryLine(e))
+		if e.Engine != "" || e.Subject.Kind == checks.Host {
+			kind = checks.Container
+		}
+	}
+	if !yes {
+		agreed, err := a.ask(a.T("Undo all of this?"))
+		if err != nil || !agreed {
+			return err
+		}
+	}
+	if may, err := a.mayChange(s, kind, yes); err != nil || !may {
+		return err
+	}
+	if err := s.fixer.UndoBatch(cmd.Context(), id, a.progress(a.out)); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.out, a.T("undone"))
+	var failed []error
+	for _, e := range done {
+		e.State = ledger.Undone
+		failed = append(failed, a.trailing(cmd, s, e, yes, deploy))
+	}
+	return errors.Join(failed...)
 }
 
 func (a *app) listEntries(entries []ledger.Entry) error {
@@ -173,7 +271,11 @@ func (a *app) listEntries(entries []ledger.Entry) error {
 }
 
 func (a *app) entryLine(e ledger.Entry) string {
-	return fmt.Sprintf("%s  %s  %s  %s", e.ID, e.Time.Local().Format(time.DateTime), pad(a.stateWord(e.State), 11), terminal.Line(e.Title))
+	line := fmt.Sprintf("%s  %s  %s  %s", e.ID, e.Time.Local().Format(time.DateTime), pad(a.stateWord(e.State), 11), terminal.Line(e.Title))
+	if e.Batch != nil {
+		line += "  " + a.T("(%d of %d in %s)", e.Batch.N, e.Batch.Of, terminal.Line(e.Batch.ID))
+	}
+	return line
 }
 
 func (a *app) stateWord(s ledger.State) string {
