@@ -101,6 +101,18 @@ func (d *behaviourPage) subject(all []*runtime.Alert) (*subject, bool) {
 	return s, ok
 }
 
+// asked returns the container that sysdig is asked about: that of the alert under
+// the cursor, else the one that is selected behind the page.
+func (d *behaviourPage) asked(all []*runtime.Alert) *subject {
+	if s, here := d.subject(all); here {
+		return s
+	}
+	if s := d.m.quarantined(); s != nil && s.Ref.Kind == checks.Container {
+		return s
+	}
+	return nil
+}
+
 // key implements dialog.
 func (d *behaviourPage) key(_ *ui, k tea.KeyPressMsg) action {
 	all := d.alerts()
@@ -126,6 +138,10 @@ func (d *behaviourPage) key(_ *ui, k tea.KeyPressMsg) action {
 		}
 	case "F":
 		return d.m.openRules()
+	case "s":
+		if s := d.asked(all); s != nil {
+			return d.m.openSysdig(s)
+		}
 	case "Q":
 		if s, ok := d.subject(all); ok {
 			d.m.visit(s, all[d.cursor])
@@ -175,6 +191,7 @@ func (d *behaviourPage) draw(u *ui, width int) sheet {
 	return sheet{title: u.T("What containers do"), lines: p.lines, window: &d.window, buttons: []button{
 		{key: "enter", label: u.T("to the container"), off: !here},
 		{key: "Q", label: u.T("quarantine"), off: !here},
+		{key: "s", label: u.T("ask sysdig"), off: d.asked(all) == nil},
 		{key: "F", label: u.T("rules for Falco")},
 		{key: "esc", label: u.T("close")},
 	}}
@@ -189,7 +206,7 @@ func (d *behaviourPage) drawSources(p *printer) {
 		case s.Err != nil:
 			p.hanging(t.dim, t.warn, "! ", name+": "+plain(p.err(s.Err)))
 		case s.Name == "sysdig" && s.Present:
-			p.hanging(t.dim, t.dim, "· ", p.T("sysdig %s is installed; to see every system call of a container: %s", plain(s.Detail), "sudo sysdig -pc container.name=NAME"))
+			p.hanging(t.dim, t.dim, "· ", p.T("sysdig %s is installed: %s asks it about a container", plain(s.Detail), "s"))
 		case s.Present:
 			p.hanging(t.dim, t.good, "✓ ", name)
 		case s.Name == "Falco":

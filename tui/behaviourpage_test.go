@@ -11,6 +11,7 @@ import (
 	"plimsoll/checks/inventory"
 	"plimsoll/checks/runtime"
 	"plimsoll/checks/runtime/falco"
+	"plimsoll/checks/runtime/sysdig"
 )
 
 // A fakeLookout counts who looks.
@@ -19,7 +20,10 @@ type fakeLookout struct {
 	rules    []runtime.Standing
 	kept     int
 	refuses  error
+	tool     sysdig.Tool
 }
+
+func (l *fakeLookout) Sysdig(context.Context) sysdig.Tool { return l.tool }
 
 func (l *fakeLookout) Attend(always bool) { l.attended = append(l.attended, always) }
 
@@ -59,6 +63,17 @@ func misbehaving() inventory.Update {
 		alert(runtime.FilelessExec, checks.Critical, time.Minute, "", "Falco saw in %s: %s", "elsewhere", "Fileless execution via memfd_create"),
 	}
 	u.Alerts[0].Past = true
+	return u
+}
+
+// asked is the fixture with an id of web that sysdig knows.
+func asked() inventory.Update {
+	u := fixture()
+	for i := range u.Items {
+		if u.Items[i].Ref.Name == "web" && u.Items[i].Ref.Kind == checks.Container {
+			u.Items[i].Ref.ID = strings.Repeat("a1", 32)
+		}
+	}
 	return u
 }
 

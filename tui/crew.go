@@ -98,6 +98,18 @@ func (c *crew) report(work func(context.Context, *job, func(fixes.Progress)) tea
 	return j, tea.Batch(do, j.next())
 }
 
+// aside carries out what changes nothing, and can be given up by cancel. The
+// program does not end before it has.
+func (c *crew) aside(do func(context.Context) tea.Msg) (tea.Cmd, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	c.jobs.Add(1)
+	return func() tea.Msg {
+		defer c.jobs.Done()
+		defer cancel()
+		return do(ctx)
+	}, cancel
+}
+
 // next waits for the next progress of a job.
 func (j *job) next() tea.Cmd {
 	return func() tea.Msg {

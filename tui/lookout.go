@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"plimsoll/checks/runtime/falco"
+	"plimsoll/checks/runtime/sysdig"
 )
 
 // A Lookout watches what containers do. What it notices comes with the updates.
@@ -14,6 +15,9 @@ type Lookout interface {
 
 	// Sources says what it learns things from.
 	Sources() []Source
+
+	// Sysdig returns the sysdig of this machine. It asks it what it is.
+	Sysdig(context.Context) sysdig.Tool
 
 	// Rules returns rules for Falco of what is normal for the running containers.
 	Rules(context.Context) (falco.Rules, error)

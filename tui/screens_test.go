@@ -17,6 +17,7 @@ import (
 	"plimsoll/assets"
 	"plimsoll/checks"
 	"plimsoll/checks/inventory"
+	"plimsoll/checks/runtime/sysdig"
 	"plimsoll/fixes"
 )
 
@@ -298,6 +299,10 @@ var screens = []struct {
 		press(m, "V", "down")
 	}},
 	{"behaviour", misbehaving(), func(t *testing.T, m *Model) { press(m, "w", "down") }},
+	{"sysdig", asked(), func(t *testing.T, m *Model) {
+		choose(t, m, "web")
+		press(m, "w", "s", "down", "down")
+	}},
 	{"falco-rules", misbehaving(), func(t *testing.T, m *Model) { press(m, "w", "F") }},
 	{"observe", watched(), func(t *testing.T, m *Model) {
 		choose(t, m, "web")
@@ -318,7 +323,7 @@ func TestScreens(t *testing.T) {
 		for _, language := range []assets.Language{assets.English, assets.German} {
 			for _, size := range [][2]int{{80, 24}, {160, 45}} {
 				t.Run(fmt.Sprintf("%s/%dx%d-%s", s.name, size[0], size[1], language), func(t *testing.T) {
-					o := Options{Language: language, Fixer: &fakeFixer{entries: changes()}, Prover: &fakeProver{}, Accept: accepting, DemoHint: "plimsoll --demo", Repolicy: func(checks.Profile) {}, Lookout: &fakeLookout{rules: standings()}, Observe: func(context.Context, checks.Ref, bool) {}}
+					o := Options{Language: language, Fixer: &fakeFixer{entries: changes()}, Prover: &fakeProver{}, Accept: accepting, DemoHint: "plimsoll --demo", Repolicy: func(checks.Profile) {}, Lookout: &fakeLookout{rules: standings(), tool: sysdig.Tool{Path: "/usr/bin/sysdig", Version: "0.29.3"}}, Observe: func(context.Context, checks.Ref, bool) {}}
 					m := newModel(t, o, size[0], size[1])
 					drive(m, updateMsg(s.update))
 					s.do(t, m)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -21,6 +20,7 @@ import (
 	"plimsoll/checks/engine"
 	"plimsoll/checks/runtime"
 	"plimsoll/checks/runtime/falco"
+	"plimsoll/checks/runtime/sysdig"
 	"plimsoll/checks/runtime/watch"
 	"plimsoll/tui"
 )
@@ -374,23 +374,6 @@ func (l *lookout) saw(c *container.Container) {
 	now.watcher.Look(ctx, *c.Inspect, runtime.Look{At: time.Now(), Source: runtime.Top, Processes: c.Processes, Changed: c.Changed, CPU: -1})
 }
 
-// sysdigVersion returns the version of sysdig on this machine, "" without one.
-func sysdigVersion(ctx context.Context) string {
-	path, err := exec.LookPath("sysdig")
-	if err != nil {
-		return ""
-	}
-	ctx, stop := context.WithTimeout(ctx, 2*time.Second)
-	defer stop()
-	out, err := exec.CommandContext(ctx, path, "--version").Output()
-	if err != nil {
-		return ""
-	}
-	return sysdigPattern.FindString(string(out[:min(len(out), 1024)]))
-}
-
-var sysdigPattern = regexp.MustCompile(`[0-9]+\.[0-9]+\.[0-9]+`)
-
 // Sources implements [tui.Lookout].
 func (l *lookout) Sources() []tui.Source {
 	l.sayings.Lock()
@@ -412,7 +395,7 @@ func (a *app) sources(ctx context.Context, wrong map[string]error, sensor string
 	feeds := strings.Join(slices.DeleteFunc([]string{f.File, f.Listen, sensor}, func(s string) bool { return s == "" }), ", ")
 	version := ""
 	if !a.demo {
-		version = sysdigVersion(ctx)
+		version = sysdig.Look(ctx).Version
 	}
 	return []tui.Source{
 		{Name: "docker events", Present: true, Err: wrong["engine"]},

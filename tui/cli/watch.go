@@ -27,6 +27,7 @@ type watchOptions struct {
 	threshold      checks.Severity
 	rules          string // file for rules for Falco, "" for none
 	force          bool   // also when that file is not ours
+	sysdig         string // what sysdig is asked, "" for nothing
 }
 
 func (a *app) watchCommand() *cobra.Command {
@@ -65,6 +66,9 @@ Exit status: 0 no alerts at or above --fail-on, 1 some, 2 error.`),
 				return err
 			}
 			defer s.end()
+			if o.sysdig != "" {
+				return a.askSysdig(cmd.Context(), s, args, o)
+			}
 			return a.watch(cmd.Context(), s, args, o)
 		},
 	}
@@ -74,6 +78,8 @@ Exit status: 0 no alerts at or above --fail-on, 1 some, 2 error.`),
 	f.StringVar(&o.failOn, "fail-on", checks.High.String(), a.T("exit with 1 at alerts of this `severity` or worse, or never"))
 	f.StringVar(&o.rules, "falco-rules", "", a.T("write what is normal as rules for Falco to this `file` (- for the standard output), and end"))
 	f.BoolVar(&o.force, "force", false, a.T("with --falco-rules: replace also a file that plimsoll did not write"))
+	f.StringVar(&o.sysdig, "sysdig", "", a.T("have sysdig answer a `question` about CONTAINER, for 10s or --for, and end: %s", questionNames()))
+	c.MarkFlagsMutuallyExclusive("falco-rules", "sysdig")
 	return c
 }
 
@@ -153,7 +159,7 @@ func (a *app) announce(ctx context.Context) {
 	for _, source := range a.sources(ctx, nil, "") {
 		switch {
 		case source.Present && source.Name == "sysdig":
-			fmt.Fprintln(a.err, a.T("sysdig %s is installed; to see every system call of a container: %s", source.Detail, "sudo sysdig -pc container.name=NAME"))
+			fmt.Fprintln(a.err, a.T("sysdig %s is installed; what it can tell of a container: %s", source.Detail, "plimsoll watch --sysdig list NAME"))
 		case source.Present:
 			fmt.Fprintln(a.err, a.T("watching: %s", strings.TrimSpace(source.Name+" "+terminal.Line(source.Detail))))
 		}
