@@ -35,7 +35,7 @@ func imageOf(source []byte) (checks.Subject, error) {
 			i.Trust = "~/.docker/trust/tuf/docker.io/" + strings.Split(tag, ":")[0]
 		}
 		if strings.HasPrefix(tag, "shop:") {
-			i.Builds = []string{"Dockerfile"}
+			i.Builds = []checks.Ref{{Name: "Dockerfile"}}
 		}
 	}
 	i.Upstream = upstreamOf(i)
@@ -97,7 +97,7 @@ func upstreamOf(i *image.Image) *image.Upstream {
 
 // exampleImage is what is left out of an example.
 func exampleImage() *image.Image {
-	i := &image.Image{Now: clock, Arch: "amd64", Use: &image.Use{}, Builds: []string{}}
+	i := &image.Image{Now: clock, Arch: "amd64", Use: &image.Use{}, Builds: []checks.Ref{}}
 	i.Inspect.ID = "sha256:" + strings.Repeat("b", 64)
 	i.Rules = image.Rules{Registries: []string{"docker.io", "registry.example.com"}, Licenses: []string{"AGPL-*"}, CoolDown: 3 * 24 * time.Hour}
 	return i

@@ -3,8 +3,7 @@ package checks
 import "plimsoll/checks/secret"
 
 // A Fix says what should change; package fixes works out how, proves it on a
-// copy and carries it out. Exactly one of Edit,
-// Change and Update is set.
+// copy and carries it out. Exactly one of Edit, Change, Update and Source is set.
 type Fix struct {
 	// ID tells alternatives of one finding apart: "digest", "nonroot-user".
 	ID string
@@ -38,6 +37,10 @@ type Fix struct {
 	// Update moves the containers of an image to what the registry has for its
 	// tag.
 	Update bool
+
+	// Source changes the file that an image is made from, or writes one that makes
+	// another from it.
+	Source bool
 }
 
 // A Choice is one decision of the user: a form field on the screen, --set

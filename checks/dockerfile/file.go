@@ -20,6 +20,7 @@ type File struct {
 	Context Context
 	Bases   map[string]Base // by reference as it stands in FROM, ARG defaults expanded
 	Rules   Rules
+	New     bool      // it is on no disk yet
 	Now     time.Time // the day to judge by; zero means that of the table of lifecycles
 
 	// Set by Parse.

@@ -34,22 +34,27 @@ var healthcheckMissing = check(checks.Check{
 })
 
 func (f *File) healthFix(s *Stage) []checks.Fix {
-	port := f.servicePort(s)
-	if port == "" || s.windows {
+	reason := checks.Msg("a service that hangs is seen, and can be restarted")
+	if _, ok := f.insertAfter(s.tail(), "", reason); !ok || s.windows {
 		return nil
 	}
-	probe, tool := f.probe(s, port)
-	reason := checks.Msg("a service that hangs is seen, and can be restarted")
-	if _, ok := f.insertAfter(s.tail(), "", reason); !ok || probe == "" {
-		return nil
+	command := checks.Choice{
+		Key: "health-command", Label: checks.Msg("command that succeeds when the service works"), Example: "curl -fsS http://127.0.0.1:8080/", Valid: validProbe,
+		Why: checks.Msg("only its author knows what the program answers, and with what it can be asked"),
+	}
+	if port := f.servicePort(s); port != "" {
+		if probe, tool := f.probe(s, port); probe != "" {
+			command.Default, command.Example = probe, ""
+			command.Why = checks.Msg("%s is in the image, and port %s is exposed", tool, port)
+		}
+	}
+	if command.Default == "" && !f.New {
+		return nil // to whoever fixes all of a file it would be one question more
 	}
 	return []checks.Fix{{
 		ID: "healthcheck", Title: checks.Msg("add a health check"),
 		Caution: checks.Msg("a container that does not answer will be shown as unhealthy"),
-		Choices: []checks.Choice{{
-			Key: "health-command", Label: checks.Msg("command that succeeds when the service works"), Default: probe, Valid: validProbe,
-			Why: checks.Msg("%s is in the image, and port %s is exposed", tool, port),
-		}},
+		Choices: []checks.Choice{command},
 		Edit: func(v checks.Values) ([]checks.Edit, error) {
 			if err := validProbe(v["health-command"]); err != nil {
 				return nil, err

@@ -48,7 +48,7 @@ type Image struct {
 
 	// Builds are the Dockerfiles and compose files at hand that build it; nil
 	// when nobody looked.
-	Builds []string
+	Builds []checks.Ref
 
 	Rules Rules
 }
@@ -193,6 +193,15 @@ func ShortID(id string) string {
 
 func check(c checks.Check, run func(*Image, func(checks.Finding))) *checks.Check {
 	c.Kind = checks.Image
-	c.Run = func(s checks.Subject, report func(checks.Finding)) { run(s.(*Image), report) }
+	layer, atSource := sourced[c.ID]
+	c.Run = func(s checks.Subject, report func(checks.Finding)) {
+		i := s.(*Image)
+		run(i, func(f checks.Finding) {
+			if atSource && len(f.Fixes) == 0 {
+				f.Fixes = i.atSource(layer)
+			}
+			report(f)
+		})
+	}
 	return &c
 }

@@ -223,8 +223,8 @@ var cases = []struct {
 	}, []string{"image-update-too-fresh shop:1"}},
 	{"later version", func(i *Image) { i.Upstream = &Upstream{Tags: []Served{{Ref: "shop:1.0", Same: "1.1"}}} }, []string{"image-newer-version-tag shop:1.0"}},
 	{"content trust", func(i *Image) { i.Trust = "/home/me/.docker/trust/tuf/docker.io/library/shop" }, []string{"image-trust-legacy-dct"}},
-	{"no Dockerfile", func(i *Image) { i.Builds = []string{} }, []string{"image-no-dockerfile-known"}},
-	{"a Dockerfile", func(i *Image) { i.Builds = []string{"Dockerfile"} }, nil},
+	{"no Dockerfile", func(i *Image) { i.Builds = []checks.Ref{} }, []string{"image-no-dockerfile-known"}},
+	{"a Dockerfile", func(i *Image) { i.Builds = []checks.Ref{{Name: "Dockerfile"}} }, nil},
 	{"older base", func(i *Image) {
 		i.Inspect.RootFS.Layers = []string{"old", "own"}
 		i.Base = &Base{Name: "debian:12", Layers: []string{"new"}, Date: "2026-11-20T00:00:00Z", Source: "label"}

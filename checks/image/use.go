@@ -99,6 +99,10 @@ var noDockerfile = check(checks.Check{
 	report(checks.Finding{
 		Message:  checks.Msg("no Dockerfile at hand builds %s: what is wrong in it cannot be put right at its source", i.Ref().Name),
 		Evidence: []checks.Evidence{{Source: "Dockerfiles and compose files of the project", Detail: "none builds it"}},
+		Fixes: []checks.Fix{{
+			ID: "history", Title: checks.Msg("write a Dockerfile that is reconstructed from its history"), Source: true,
+			Caution: checks.Msg("a starting point: what was copied into the image is taken from the image itself, and what builders do not record is missing"),
+		}},
 	})
 })
 

@@ -12,6 +12,7 @@ import (
 	"plimsoll/checks"
 	"plimsoll/checks/container"
 	"plimsoll/checks/engine"
+	"plimsoll/checks/image"
 )
 
 // A Selection names what to gather once, without following it.
@@ -203,35 +204,49 @@ func (g *gathering) chosenImages() (refs []checks.Ref, missing []Item) {
 	return refs, missing
 }
 
-// Read returns a fresh snapshot of one subject, for a fix to be planned on or
-// proved by.
-func (v *Inventory) Read(ctx context.Context, ref checks.Ref) (checks.Subject, error) {
-	x := &images{}
-	c := v.client.Load()
-	var err error
+// freshly returns a reader that knows the images that there are now, and what ends
+// it. Without an engine it has no client, and the error says why.
+func (v *Inventory) freshly(ctx context.Context) (r reader, done func(), err error) {
+	x, c := &images{}, v.client.Load()
+	done = func() {}
 	if c == nil {
 		if c, err = v.connect(ctx, x, true); c != nil {
-			defer c.Close()
+			done = func() { c.Close() }
 		}
 	} else if _, _, err = x.list(ctx, c); err != nil {
 		c, err = nil, v.target.Load().Explain(err)
 	}
+	return v.reader(ctx, x, c), done, err
+}
+
+// Read returns a fresh snapshot of one subject, for a fix to be planned on or
+// proved by.
+func (v *Inventory) Read(ctx context.Context, ref checks.Ref) (checks.Subject, error) {
+	r, done, err := v.freshly(ctx)
+	defer done()
 	if err != nil && fromEngine(ref.Kind) {
 		return nil, err // a file is read without what the engine knows
 	}
-	r := v.reader(ctx, x, c)
-	if c != nil && ref.Kind == checks.Container {
+	if r.client != nil && ref.Kind == checks.Container {
 		if _, err := r.lists.info(); err != nil {
 			return nil, err
 		}
 	}
 	subject, err := r.read(ctx, ref)
-	if c, ok := subject.(*container.Container); ok && err == nil {
-		seen := *r.look(ctx, c)
-		seen.Served = r.registry.known(c.Settings.Image)
-		subject = &seen
+	if err != nil {
+		return nil, err
 	}
-	return subject, err
+	switch s := subject.(type) {
+	case *container.Container:
+		seen := *r.look(ctx, s)
+		seen.Served = r.registry.known(s.Settings.Image)
+		return &seen, nil
+	case *image.Image:
+		if builders := v.builders.Load(); builders != nil {
+			s.Builds = buildsOf(s, *builders)
+		}
+	}
+	return subject, nil
 }
 
 // Target returns the engine that the inventory is of, nil without one.

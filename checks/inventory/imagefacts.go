@@ -105,6 +105,7 @@ func (w *world) imagesSee() {
 	var builders []Item
 	if w.out.complete && len(w.v.options.Roots) > 0 {
 		builders = buildersOf(w.items)
+		w.v.builders.Store(&builders)
 	}
 	renewed := w.builders
 	w.builders = false
@@ -142,28 +143,28 @@ func buildersOf(items map[identity]Item) []Item {
 	return out
 }
 
-// buildsOf returns the names of those builders that made i: compose files by
-// the tag, Dockerfiles by the history. It is not nil.
-func buildsOf(i *image.Image, builders []Item) []string {
-	out := []string{}
+// buildsOf returns those builders that made i: compose files by the tag,
+// Dockerfiles by the history. It is not nil.
+func buildsOf(i *image.Image, builders []Item) []checks.Ref {
+	out := []checks.Ref{}
 	for _, b := range builders {
 		switch s := b.Subject.(type) {
 		case *compose.File:
-			if composeBuilds(s, i.Inspect.RepoTags) {
-				out = append(out, b.Ref.Name)
+			if _, builds := BuiltBy(s, i.Inspect.RepoTags); builds {
+				out = append(out, b.Ref)
 			}
 		case *dockerfile.File:
 			if i.MadeBy(instructionsOf(s)) {
-				out = append(out, b.Ref.Name)
+				out = append(out, b.Ref)
 			}
 		}
 	}
 	return out
 }
 
-// composeBuilds reports whether a service of f builds an image with one of
-// tags.
-func composeBuilds(f *compose.File, tags []string) bool {
+// BuiltBy reports whether a service of f builds an image with one of tags, and from
+// which Dockerfile; "" where that is not known.
+func BuiltBy(f *compose.File, tags []string) (dockerfile string, builds bool) {
 	folder := strings.ToLower(filepath.Base(filepath.Dir(f.Ref().ID)))
 	for _, s := range f.Services {
 		if s.Compose == nil {
@@ -179,11 +180,11 @@ func composeBuilds(f *compose.File, tags []string) bool {
 		for _, name := range names {
 			named, err := reference.ParseDockerRef(name)
 			if err == nil && slices.Contains(tags, reference.FamiliarString(named)) {
-				return true
+				return s.Compose.Dockerfile, true
 			}
 		}
 	}
-	return false
+	return "", false
 }
 
 // instructionsOf returns the instructions of the last stage as a history shows

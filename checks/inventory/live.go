@@ -67,13 +67,14 @@ type Options struct {
 // An Inventory knows everything there is to check. Its methods may be called
 // from any goroutine.
 type Inventory struct {
-	options Options
-	policy  atomic.Pointer[checks.Policy]
-	inbox   chan func(*world)
-	target  atomic.Pointer[engine.Target] // nil without an engine
-	client  atomic.Pointer[client.Client] // of the session, nil before the first
-	asked   registries
-	follow  follower
+	options  Options
+	policy   atomic.Pointer[checks.Policy]
+	inbox    chan func(*world)
+	target   atomic.Pointer[engine.Target] // nil without an engine
+	client   atomic.Pointer[client.Client] // of the session, nil before the first
+	builders atomic.Pointer[[]Item]        // Dockerfiles and compose files at hand, in order; nil while nobody looked
+	asked    registries
+	follow   follower
 
 	engineAgain, filesAgain chan struct{} // asks a source to list everything again
 }

@@ -190,6 +190,11 @@ func (r reader) dockerfile(ctx context.Context, ref checks.Ref) (checks.Subject,
 	if err != nil {
 		return nil, err
 	}
+	return r.parsed(ctx, ref, src)
+}
+
+// parsed returns the Dockerfile src with what is known of its surroundings.
+func (r reader) parsed(ctx context.Context, ref checks.Ref, src []byte) (*dockerfile.File, error) {
 	f := dockerfile.Parse(ref.ID, ref.Name, src)
 	f.Context, f.Rules = r.contexts.of(ref.ID), r.project
 	f.Bases = map[string]dockerfile.Base{}

@@ -26,7 +26,9 @@ func asDockerfile(s checks.Subject) document {
 
 func (d dockerfileDocument) subject() checks.Subject { return d.File }
 
-func (d dockerfileDocument) text() text { return text{path: d.Path, name: d.Name, source: d.Source} }
+func (d dockerfileDocument) text() text {
+	return text{path: d.Path, name: d.Name, source: d.Source, absent: d.New}
+}
 
 func (d dockerfileDocument) refusal() error {
 	if d.Refusal == nil {
@@ -78,7 +80,7 @@ func (d dockerfileDocument) command(dir, name string, deposits []string) string 
 // returns the content of a file beside it, if that is another one too.
 func parseDockerfile(old *dockerfile.File, source []byte, changed func(path string) ([]byte, bool)) *dockerfile.File {
 	file := dockerfile.Parse(old.Path, old.Name, source)
-	file.Bases, file.Context = carried(old.Bases, file.BaseImages()), old.Context
+	file.Bases, file.Context, file.New = carried(old.Bases, file.BaseImages()), old.Context, old.New
 	own := ignoreName(old)
 	for _, path := range []string{own, ".dockerignore"} {
 		if data, ok := changed(path); ok {

@@ -28,8 +28,13 @@ type piece struct {
 	moved      []checks.MovedSecret
 }
 
-func newDraft(before []byte, exists bool) *draft {
-	return &draft{before: before, exists: exists, pieces: []piece{{end: len(before)}}}
+// newDraft returns a draft that begins with source: as what is on disk, or all of it
+// new where there is no such file.
+func newDraft(source []byte, exists bool) *draft {
+	if !exists {
+		return &draft{pieces: []piece{{fresh: true, text: string(source)}}}
+	}
+	return &draft{before: source, exists: exists, pieces: []piece{{end: len(source)}}}
 }
 
 func (p *piece) len() int {

@@ -98,7 +98,7 @@ func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fix
 		if err := block(err); err != nil {
 			return nil, err
 		}
-	case id.Exists == file.text().absent || string(source) != string(file.text().source):
+	case id.Exists == file.text().absent || id.Exists && string(source) != string(file.text().source):
 		return nil, fmt.Errorf("%s: %w", terminal.Line(file.text().name), fixes.ErrChanged)
 	}
 
@@ -112,6 +112,9 @@ func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fix
 		return nil, err
 	}
 	plan.Title = proof.title()
+	if t := file.text(); t.absent && t.source != nil {
+		plan.Title = checks.Msg("write %s", terminal.Line(t.name))
+	}
 	plan.Choices = proof.choices
 	plan.Cures, plan.Leaves = proof.cures, proof.leaves
 	plan.Notes = proof.notes

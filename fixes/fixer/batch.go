@@ -33,6 +33,8 @@ func (d *Dispatcher) PlanBatch(ctx context.Context, asks []fixes.Ask) (*fixes.Ba
 			a.parts = append(a.parts, fixes.Part{Asks: []fixes.Ask{ask}, Err: err})
 		case isFile(ref):
 			a.file(ask)
+		case asksSource(ask.Request):
+			a.atSource(ctx, ask)
 		case assembles:
 			together[ref.Kind] = append(together[ref.Kind], ask)
 		default:
@@ -112,6 +114,24 @@ func (a *assembly) file(ask fixes.Ask, behalf ...checks.Ref) {
 		return
 	}
 	a.files = append(a.files, fixes.Part{Asks: []fixes.Ask{ask}, For: behalf})
+}
+
+// atSource asks for the change of the file that builds an image. One that is to be
+// written anew is a part of its own.
+func (a *assembly) atSource(ctx context.Context, ask fixes.Ask) {
+	subject, request, err := a.d.refresh(ctx, ask.Subject, ask.Request)
+	if err == nil {
+		var file checks.Subject
+		if file, request, err = a.d.source(ctx, subject, request); err == nil && !isNew(file) {
+			a.file(fixes.Ask{Subject: file, Request: request}, ask.Subject.Ref())
+			return
+		}
+	}
+	part := fixes.Part{Asks: []fixes.Ask{ask}, Err: err}
+	if err == nil {
+		part = a.d.part(ctx, part)
+	}
+	a.parts = append(a.parts, part)
 }
 
 func (a *assembly) ofFile(ref checks.Ref) *fixes.Part {

@@ -1,6 +1,7 @@
 package fixer
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"github.com/containerd/errdefs"
 
 	"plimsoll/checks"
+	"plimsoll/checks/dockerfile"
 	"plimsoll/checks/secret"
 	"plimsoll/checks/terminal"
 	"plimsoll/fixes"
@@ -75,10 +77,10 @@ func (d *Dispatcher) Plan(ctx context.Context, subject checks.Subject, request f
 	if subject, request, err = d.refresh(ctx, subject, request); err != nil {
 		return nil, err
 	}
-	if request.WriteBack {
+	if request.WriteBack || asksSource(request) {
 		return d.atSource(ctx, subject, request)
 	}
-	plan, err := m.Plan(ctx, subject, request)
+	plan, err := d.plan(ctx, m, subject, request)
 	if err != nil {
 		return nil, err
 	}
@@ -87,9 +89,30 @@ func (d *Dispatcher) Plan(ctx context.Context, subject checks.Subject, request f
 			return better, nil
 		} // else why not is what plan says, with the way to do it by hand
 	}
-	plan.ID = ledger.NewID(d.o.Now())
-	plan.Subject, plan.Engine = subject.Ref(), engine
+	plan.Engine = engine
 	return plan, nil
+}
+
+// plan makes the plan of m for a subject as it is now.
+func (d *Dispatcher) plan(ctx context.Context, m Mechanic, subject checks.Subject, request fixes.Request) (*fixes.Plan, error) {
+	plan, err := m.Plan(ctx, subject, request)
+	if err != nil {
+		return nil, err
+	}
+	plan.ID, plan.Subject = ledger.NewID(d.o.Now()), subject.Ref()
+	return plan, nil
+}
+
+// asksSource reports whether all that is asked for is done in the file that the
+// subject is made from.
+func asksSource(request fixes.Request) bool {
+	for _, f := range request.Findings {
+		i := slices.IndexFunc(f.Fixes, func(fix checks.Fix) bool { return fix.ID == cmp.Or(request.Fix[f.ID()], fix.ID) })
+		if i < 0 || !f.Fixes[i].Source {
+			return false
+		}
+	}
+	return len(request.Findings) > 0
 }
 
 // moved returns request with what its fixes of an image ask for: no change of the
@@ -117,7 +140,11 @@ func (d *Dispatcher) atSource(ctx context.Context, subject checks.Subject, reque
 	if err != nil {
 		return nil, err
 	}
-	return d.Plan(ctx, file, there)
+	m, err := d.mechanic(file.Ref())
+	if err != nil {
+		return nil, err
+	}
+	return d.plan(ctx, m, file, there)
 }
 
 // source returns the file that decides about subject, and request in terms of
@@ -133,10 +160,16 @@ func (d *Dispatcher) source(ctx context.Context, subject checks.Subject, request
 		return nil, request, err
 	case file == nil:
 		return nil, request, none
-	case len(there.Findings) == 0:
+	case len(there.Findings) == 0 && !isNew(file):
 		return nil, request, errdefs.ErrFailedPrecondition.WithMessage(fmt.Sprintf("%s has nothing of this to fix", name(file.Ref())))
 	}
 	return file, there, nil
+}
+
+// isNew reports whether a file would be written that there is not yet.
+func isNew(s checks.Subject) bool {
+	f, ok := s.(*dockerfile.File)
+	return ok && f.New
 }
 
 // A Writer is a mechanic that writes one file as it is told, for changes that

@@ -94,7 +94,7 @@ func TestProject(t *testing.T) {
 			checks.Container: container.New(engineClient, container.Options{}),
 			checks.Compose:   files.New(checks.Compose, files.Options{Checks: compose.Checks(), Policy: &checks.Policy{Profile: checks.All}, Secrets: filepath.Join(filepath.Dir(dir), "vault")}),
 		},
-		Reader: inv, Source: source.Of(inv),
+		Reader: inv, Source: source.Of(inv, source.Options{}),
 		Engine: func(ctx context.Context) (string, error) {
 			info, err := engineClient.Info(ctx, client.InfoOptions{})
 			return info.Info.ID, err

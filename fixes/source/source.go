@@ -1,5 +1,6 @@
-// Package source finds the file that a container is made from. What belongs to
-// docker compose is changed there: the next start would undo anything else.
+// Package source finds the file that a container or an image is made from. What
+// belongs to docker compose is changed there, since the next start would undo
+// anything else; what is wrong in an image is put right where it is built.
 package source
 
 import (
@@ -13,33 +14,62 @@ import (
 	"plimsoll/checks"
 	"plimsoll/checks/compose"
 	"plimsoll/checks/container"
+	"plimsoll/checks/dockerfile"
+	"plimsoll/checks/image"
 	"plimsoll/checks/terminal"
 	"plimsoll/fixes"
 	"plimsoll/fixes/fixer"
 )
 
-// Of returns a way to ask for the changes of containers in the files that they
-// are made from, which read reads. Files of an engine elsewhere are not here.
-func Of(read fixer.Reader) fixer.Source {
+// A World is what is asked for the files that things are made from.
+type World interface {
+	fixer.Reader
+	Draft(ctx context.Context, ref checks.Ref, source []byte) (*dockerfile.File, error)
+	BuiltOn(ctx context.Context, i *image.Image) (*image.Image, error)
+}
+
+// Options say where files are.
+type Options struct {
+	// Dir is where a new Dockerfile is written; "" for the working directory.
+	Dir string
+
+	// Remote says that the engine is elsewhere: the files that its containers
+	// name are not here.
+	Remote bool
+}
+
+// Of returns a way to ask for the changes of containers and images in the files
+// that they are made from, or would be.
+func Of(world World, o Options) fixer.Source {
 	return func(ctx context.Context, s checks.Subject, request fixes.Request) (checks.Subject, fixes.Request, error) {
-		c, ok := s.(*container.Container)
-		if !ok {
-			return nil, request, nil
+		switch s := s.(type) {
+		case *container.Container:
+			if o.Remote {
+				return nil, request, nil
+			}
+			return ofContainer(ctx, world, s, request)
+		case *image.Image:
+			return ofImage(ctx, world, o.Dir, s, request)
 		}
-		path, service, ok := compose.MadeFrom(c)
-		if !ok {
-			return nil, request, nil
-		}
-		made, err := read.Read(ctx, checks.Ref{Kind: checks.Compose, ID: path, Name: path})
-		if err != nil {
-			return nil, request, err
-		}
-		file, ok := made.(*compose.File)
-		if !ok || !slices.ContainsFunc(file.Services, func(s *container.Container) bool { return s.Compose.Service == service }) {
-			return nil, request, errdefs.ErrNotFound.WithMessage(fmt.Sprintf("%s has no service %s", terminal.Line(path), terminal.Line(service)))
-		}
-		return file, translated(file, service, c.Settings.Name, request), nil
+		return nil, request, nil
 	}
+}
+
+// ofContainer returns the compose file that c was made from.
+func ofContainer(ctx context.Context, world World, c *container.Container, request fixes.Request) (checks.Subject, fixes.Request, error) {
+	path, service, ok := compose.MadeFrom(c)
+	if !ok {
+		return nil, request, nil
+	}
+	made, err := world.Read(ctx, checks.Ref{Kind: checks.Compose, ID: path, Name: path})
+	if err != nil {
+		return nil, request, err
+	}
+	file, ok := made.(*compose.File)
+	if !ok || !slices.ContainsFunc(file.Services, func(s *container.Container) bool { return s.Compose.Service == service }) {
+		return nil, request, errdefs.ErrNotFound.WithMessage(fmt.Sprintf("%s has no service %s", terminal.Line(path), terminal.Line(service)))
+	}
+	return file, translated(file, service, c.Settings.Name, request), nil
 }
 
 // translated returns request in terms of file: findings of its service, values

@@ -71,7 +71,7 @@ func newBench(t *testing.T, change func(*client.ContainerCreateOptions, *dockert
 			checks.Compose:   files.New(checks.Compose, files.Options{Checks: compose.Checks(), Policy: &checks.Policy{Profile: checks.All}, Secrets: filepath.Join(dir, "secrets")}),
 		},
 		Reader: b.inventory,
-		Source: source.Of(b.inventory),
+		Source: source.Of(b.inventory, source.Options{}),
 		Engine: func(ctx context.Context) (string, error) {
 			info, err := cli.Info(ctx, client.InfoOptions{})
 			return info.Info.ID, err

@@ -103,9 +103,17 @@ func parseValues(set []string) (checks.Values, error) {
 }
 
 func (a *app) fix(cmd *cobra.Command, s *session, args []string, o fixOptions, values checks.Values) error {
-	items, err := s.inventory.Gather(cmd.Context(), selection(args))
+	selected := selection(args)
+	alone := len(selected.Paths) == 0
+	if alone && (selected.AllImages || len(selected.Images) > 0) {
+		selected.Paths = []string{"."} // what builds them
+	}
+	items, err := s.inventory.Gather(cmd.Context(), selected)
 	if err != nil {
 		return err
+	}
+	if alone {
+		items = slices.DeleteFunc(items, func(i inventory.Item) bool { return i.Ref.Kind == checks.Dockerfile || i.Ref.Kind == checks.Compose })
 	}
 	order(items)
 	var errs []error

@@ -30,10 +30,10 @@ func (a *app) writePlan(w io.Writer, p *fixes.Plan) error {
 	}
 	for _, c := range p.Choices {
 		if c.Example != "" && c.Value == "" {
-			fmt.Fprintf(&b, "  %s\n", a.T("needs an answer: %s (for example --set %s=%s)", c.Label.In(a.translate), c.Key, quoted(c.Example)))
+			fmt.Fprintf(&b, "  %s\n", a.T("needs an answer: %s (for example --set %s=%s)", c.Label.In(a.translate), c.Key, fixes.Quote(c.Example)))
 			continue
 		}
-		fmt.Fprintf(&b, "  %s\n", a.T("choice: %s (--set %s=%s)", c.Label.In(a.translate), c.Key, terminal.Line(c.Value)))
+		fmt.Fprintf(&b, "  %s\n", a.T("choice: %s (--set %s=%s)", c.Label.In(a.translate), c.Key, terminal.Line(fixes.Quote(c.Value))))
 	}
 	section := func(title string, lines []string) {
 		if len(lines) > 0 {
@@ -58,7 +58,11 @@ func (a *app) writePlan(w io.Writer, p *fixes.Plan) error {
 	section(a.T("To know"), notes)
 	var commands []string
 	for _, c := range p.Commands() {
-		commands = append(commands, terminal.Line(c))
+		first, _, more := strings.Cut(c, "\n")
+		if more {
+			first += " …" // a patch, which is shown above
+		}
+		commands = append(commands, terminal.Line(first))
 	}
 	section(a.T("The same by hand"), commands)
 	if !p.Blocked.IsZero() {
@@ -66,14 +70,6 @@ func (a *app) writePlan(w io.Writer, p *fixes.Plan) error {
 	}
 	_, err := lipgloss.Fprintln(w, b.String())
 	return err
-}
-
-// quoted returns value as one word of a shell.
-func quoted(value string) string {
-	if strings.ContainsAny(value, " \t\"$&|;<>*?()") {
-		return "'" + value + "'"
-	}
-	return value
 }
 
 func (a *app) messages(findings []checks.Finding) []string {

@@ -185,9 +185,7 @@ func (a *app) newTools(s *session, target *engine.Target, policy *checks.Policy,
 			Engine: c, Explain: func(err error) error { return target.Explain(err) }, Images: s.inventory, Checks: a.suite, Policy: policy,
 			Secret: dockerfiles.Secret, Lock: o.Ledger.Lock, Owner: owner(state),
 		})
-		if !target.Remote() {
-			o.Source = source.Of(s.inventory)
-		}
+		o.Source = source.Of(s.inventory, source.Options{Dir: folder(s.root), Remote: target.Remote()})
 		o.Environment = []string{"DOCKER_HOST=" + target.Host}
 		if target.Context != "" { // it may have certificates of its own
 			o.Environment = []string{"DOCKER_CONTEXT=" + target.Context, "DOCKER_HOST="}
@@ -204,6 +202,14 @@ func (a *app) newTools(s *session, target *engine.Target, policy *checks.Policy,
 	}
 	t.engineID, t.fixer = o.Engine, fixer.New(o)
 	return t, nil
+}
+
+// folder returns the directory that path is, or is in; "" for none.
+func folder(path string) string {
+	if info, err := os.Stat(path); path != "" && err == nil && !info.IsDir() {
+		return filepath.Dir(path)
+	}
+	return path
 }
 
 // coolDown is how long policy wants an update to have been out.
