@@ -239,6 +239,13 @@ func TestPutRightWhereItIsBuilt(t *testing.T) {
 	if plan.Subject.ID != path || len(plan.Cures) == 0 {
 		t.Fatalf("plans %s, cures %v", plan.Subject.ID, plan.Cures)
 	}
+	file, err := b.inventory.Read(t.Context(), checks.Ref{Kind: checks.Dockerfile, ID: path, Name: path})
+	must(t, err)
+	batch, err := b.PlanBatch(t.Context(), []fixes.Ask{{Subject: i, Request: request}, {Subject: file, Request: fixes.Request{Findings: plan.Cures}}})
+	must(t, err)
+	if len(batch.Parts) != 1 || !batch.Parts[0].Applicable() || len(batch.Parts[0].For) != 1 || batch.Parts[0].For[0].ID != i.Inspect.ID {
+		t.Errorf("a file and an image made from it are changed by %+v", batch.Parts)
+	}
 	_, err = b.Apply(t.Context(), plan, nil)
 	must(t, err)
 	if _, err := b.Plan(t.Context(), i, request); err == nil || !strings.Contains(err.Error(), "build") {
