@@ -3,7 +3,7 @@ package checks
 import "plimsoll/checks/secret"
 
 // A Fix says what should change; package fixes works out how, proves it on a
-// copy and carries it out. Exactly one of Edit, Change, Update and Source is set.
+// copy and carries it out. Exactly one of Edit, Change, Update, Source and Tag is set.
 type Fix struct {
 	// ID tells alternatives of one finding apart: "digest", "nonroot-user".
 	ID string
@@ -41,6 +41,9 @@ type Fix struct {
 	// Source changes the file that an image is made from, or writes one that makes
 	// another from it.
 	Source bool
+
+	// Tag returns one more name that an image gets.
+	Tag func(values Values) string
 }
 
 // A Choice is one decision of the user: a form field on the screen, --set

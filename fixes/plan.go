@@ -21,6 +21,8 @@ const (
 	Update   Mechanism = "update"   // changes a running container, no restart
 	Recreate Mechanism = "recreate" // replaces a container, the original is kept
 
+	Tag Mechanism = "tag" // gives an image one more name
+
 	Quarantine Mechanism = "quarantine" // isolates a container and keeps evidence
 )
 

@@ -123,6 +123,8 @@ func (u *ui) mechanism(plan *fixes.Plan) string {
 		text = u.N(checks.Msg("Changes %d file"), checks.Msg("Changes %d files"), len(plan.Files))
 	case fixes.Update:
 		text = u.T("Changes the running container, no restart")
+	case fixes.Tag:
+		text = u.T("Gives the image one more name")
 	case fixes.Quarantine:
 		text = u.T("Isolates the container and keeps evidence")
 		return text + " · " + u.T("can be undone")

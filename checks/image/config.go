@@ -1,6 +1,7 @@
 package image
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -106,5 +107,36 @@ var latestOnly = check(checks.Check{
 	report(checks.Finding{
 		Message:  checks.Msg("nothing tells which version %s is", i.Ref().Name),
 		Evidence: []checks.Evidence{{Source: "RepoTags", Detail: strings.Join(i.Inspect.RepoTags, ", ")}},
+		Fixes:    i.tagFix(),
 	})
 })
+
+// tagFix gives i a tag that stays when latest moves on: its version, or the day on
+// which it was built.
+func (i *Image) tagFix() []checks.Fix {
+	repository, _, _ := strings.Cut(i.Reference(), "@")
+	repository = strings.TrimSuffix(repository, ":latest")
+	c := checks.Choice{
+		Key: "tag", Label: checks.Msg("tag"), Default: i.Label("org.opencontainers.image.version"),
+		Why: checks.Msg("its label %s says so", "org.opencontainers.image.version"), Valid: validTag,
+	}
+	if validTag(c.Default) != nil {
+		c.Default, c.Why = ShortID(i.Inspect.ID), checks.Msg("nothing tells its version, so the tag is its id")
+		if built, known := date(i.Inspect.Created); known {
+			c.Default, c.Why = built.UTC().Format("20060102"), checks.Msg("nothing tells its version, so the tag is the day on which it was built")
+		}
+	}
+	return []checks.Fix{{
+		ID: "tag", Title: checks.Msg("give it a tag that stays when latest moves on"), Choices: []checks.Choice{c},
+		Tag: func(v checks.Values) string { return repository + ":" + v["tag"] },
+	}}
+}
+
+var tagForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+
+func validTag(tag string) error {
+	if !tagForm.MatchString(tag) || tag == "latest" {
+		return &checks.Problem{What: checks.Msg("a tag is letters, digits, and the signs _ . - after the first, and not latest")}
+	}
+	return nil
+}

@@ -65,7 +65,7 @@ func rank(p *fixes.Part) int {
 		return 8
 	case p.Plan.Mechanism == fixes.Patch:
 		return 0
-	case p.Plan.Mechanism == fixes.Update:
+	case p.Plan.Mechanism == fixes.Update, p.Plan.Mechanism == fixes.Tag:
 		return 1
 	case p.Plan.Subject.Kind == checks.Image:
 		return 3
@@ -73,14 +73,20 @@ func rank(p *fixes.Part) int {
 	return 2
 }
 
-// merged returns asks with those about one subject made into one.
+// merged returns asks with those about one subject made into one for each way in
+// which it is changed.
 func merged(asks []fixes.Ask) []fixes.Ask {
 	var out []fixes.Ask
-	for _, ask := range asks {
-		if i := slices.IndexFunc(out, func(o fixes.Ask) bool { return samePlace(o.Subject.Ref(), ask.Subject.Ref()) }); i >= 0 {
-			out[i].Request = out[i].Request.And(ask.Request)
-		} else {
-			out = append(out, ask)
+	for _, all := range asks {
+		for _, ask := range byWay(all) {
+			same := func(o fixes.Ask) bool {
+				return samePlace(o.Subject.Ref(), ask.Subject.Ref()) && wayOf(o.Request) == wayOf(ask.Request)
+			}
+			if i := slices.IndexFunc(out, same); i >= 0 {
+				out[i].Request = out[i].Request.And(ask.Request)
+			} else {
+				out = append(out, ask)
+			}
 		}
 	}
 	return out

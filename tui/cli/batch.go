@@ -214,6 +214,8 @@ func (a *app) mechanism(p *fixes.Plan) string {
 		return a.T("changes it while it runs")
 	case fixes.Quarantine:
 		return a.T("isolates it")
+	case fixes.Tag:
+		return a.T("gives it one more name")
 	}
 	return a.T("replaces it; the original is kept")
 }

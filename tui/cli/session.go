@@ -22,6 +22,7 @@ import (
 	"plimsoll/fixes/container"
 	"plimsoll/fixes/files"
 	"plimsoll/fixes/fixer"
+	"plimsoll/fixes/image"
 	"plimsoll/fixes/ledger"
 	"plimsoll/fixes/proof"
 	"plimsoll/fixes/source"
@@ -191,7 +192,7 @@ func (a *app) newTools(s *session, target *engine.Target, policy *checks.Policy,
 			o.Environment = []string{"DOCKER_CONTEXT=" + target.Context, "DOCKER_HOST="}
 		}
 		mechanic := container.New(c, container.Options{Plain: target.Plain(), Evidence: filepath.Join(state, "evidence"), Secrets: filepath.Join(secrets, "containers"), Trust: s.trust, Auth: s.auth, Images: s.inventory.Whole, CoolDown: coolDown(policy)})
-		o.Mechanics[checks.Container], o.Mechanics[checks.Image] = mechanic, container.NewGroup(mechanic)
+		o.Mechanics[checks.Container], o.Mechanics[checks.Image] = mechanic, image.New(c, container.NewGroup(mechanic), target.Plain())
 		o.Engine = func(ctx context.Context) (string, error) {
 			info, err := engine.Ask(ctx, c)
 			if err != nil {
