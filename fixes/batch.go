@@ -93,6 +93,17 @@ func (b *Batch) Commands() []string {
 	return all
 }
 
+// Kind returns the kind of what the batch changes, and deploys: files, or
+// containers where an engine is changed at all.
+func (b *Batch) Kind(deploy bool) checks.Kind {
+	for i := range b.Parts {
+		if p := &b.Parts[i]; p.Applicable() && (p.Plan.Mechanism != Patch || p.Plan.Subject.Kind == checks.Host || deploy && len(p.Plan.Deploy) > 0) {
+			return checks.Container
+		}
+	}
+	return checks.Compose
+}
+
 // Deploys returns the plans of parts with a command that brings them to what
 // runs, each command once.
 func (b *Batch) Deploys() []*Plan {

@@ -124,6 +124,7 @@ func (p *Plan) Commands() []string {
 
 // Progress tells how far the application of a plan is.
 type Progress struct {
+	Part    int // index into Batch.Parts; 0 for a plan by itself
 	Step    int // index into Plan.Steps
 	Message checks.Message
 	Ratio   float64 // 0..1 of this step, -1 when unknown

@@ -195,7 +195,8 @@ func (d *acceptDialog) draw(u *ui, width int) sheet {
 // tell lets the owner of the world know that a change was made or taken back.
 func (m *Model) tell(msg tea.Msg) tea.Cmd {
 	done, ok := msg.(finished)
-	if !ok || done.err != nil || m.o.Changed == nil {
+	kept := done.batch != nil && done.batch.Done() > 0 // of one that stopped
+	if !ok || done.err != nil && !kept || m.o.Changed == nil {
 		return nil
 	}
 	changed := m.o.Changed

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"context"
 	"slices"
 
 	tea "charm.land/bubbletea/v2"
@@ -9,6 +10,7 @@ import (
 	"plimsoll/checks/image"
 	"plimsoll/checks/inventory"
 	"plimsoll/fixes"
+	"plimsoll/fixes/fixer"
 	"plimsoll/fixes/ledger"
 )
 
@@ -75,6 +77,9 @@ func (m *Model) fixSubject() *subject {
 }
 
 func (m *Model) whyNoFixAll() checks.Message {
+	if m.marked > 0 {
+		return m.whyNoChange() // what of it cannot be done is told part by part
+	}
 	if why := m.whyNoChange(); !why.IsZero() {
 		return why
 	}
@@ -98,7 +103,18 @@ func (m *Model) whyNoFixAll() checks.Message {
 	return checks.Msg("none of its findings has an automatic fix")
 }
 
+// hintMarked says what F does while something is marked.
+func (m *Model) hintMarked() checks.Message {
+	if m.marked == 0 {
+		return checks.Message{}
+	}
+	return checks.Msg("plan %d marked", m.marked)
+}
+
 func (m *Model) fixAll() tea.Cmd {
+	if m.marked > 0 {
+		return m.planMarked()
+	}
 	m.show(newChooser(m.crew, m.fixSubject()))
 	return nil
 }
@@ -134,6 +150,7 @@ func (m *Model) whyNoUndo() checks.Message { return m.whyNoChange() }
 // lastChange is the newest change that can be undone, if any.
 type lastChange struct {
 	entry ledger.Entry
+	rest  []ledger.Entry // done with the same plan, and not undone
 	found bool
 	err   error // why it cannot be undone, or could not be looked for
 }
@@ -150,8 +167,19 @@ func (m *Model) undoLast() tea.Cmd {
 		if i < 0 {
 			return lastChange{}
 		}
-		return lastChange{entries[i], true, f.CanUndo(ctx, entries[i].ID)}
+		last := lastChange{entry: entries[i], rest: othersOf(entries[i], entries), found: true}
+		last.err = canUndo(ctx, f, last.entry, last.rest)
+		return last
 	}
+}
+
+// canUndo returns why e cannot be undone, together with the rest of its batch
+// where there is one, or nil.
+func canUndo(ctx context.Context, f fixer.Fixer, e ledger.Entry, rest []ledger.Entry) error {
+	if len(rest) > 0 {
+		return f.CanUndoBatch(ctx, e.Batch.ID)
+	}
+	return f.CanUndo(ctx, e.ID)
 }
 
 func (m *Model) openLedger() tea.Cmd {
@@ -171,18 +199,19 @@ func (m *Model) findInterrupted() tea.Cmd {
 		if err != nil || len(entries) == 0 {
 			return nil // asked again when the engine answers; the ledger page shows the error
 		}
-		return interruptedMsg(entries)
+		all, _ := f.Entries() // what else was done with them; without it, they are told alone
+		return interruptedMsg{entries, all}
 	}
 }
 
 // offerInterrupted opens a question for each unfinished change not yet offered.
-func (m *Model) offerInterrupted(entries []ledger.Entry) {
-	for _, e := range entries {
+func (m *Model) offerInterrupted(msg interruptedMsg) {
+	for _, e := range msg.entries {
 		if m.offered[e.ID] {
 			continue
 		}
 		m.offered[e.ID] = true
-		q := newRecovery(m.crew, e)
+		q := newRecovery(m.crew, e, msg.all)
 		q.guard.start(m.now())
 		m.show(q)
 	}
@@ -206,7 +235,7 @@ func (m *Model) answer(msg tea.Msg) tea.Cmd {
 		case !msg.found:
 			m.status = status{m.T("nothing to undo"), true}
 		default:
-			q := newUndoQuestion(m.crew, msg.entry)
+			q := newUndoQuestion(m.crew, msg.entry, msg.rest)
 			q.guard.start(m.now())
 			m.show(q)
 		}

@@ -45,7 +45,8 @@ type (
 	}
 	finished struct {
 		job     *job
-		receipt *fixes.Receipt // nil for undo and recovery
+		receipt *fixes.Receipt      // nil for undo, recovery and a batch
+		batch   *fixes.BatchReceipt // nil for anything else
 		err     error
 	}
 )
@@ -65,7 +66,7 @@ func (c *crew) plan(by *fixDialog, round int) (tea.Cmd, context.CancelFunc) {
 func (c *crew) start(work func(context.Context, func(fixes.Progress)) (*fixes.Receipt, error)) (*job, tea.Cmd) {
 	return c.report(func(ctx context.Context, j *job, progress func(fixes.Progress)) tea.Msg {
 		receipt, err := work(ctx, progress)
-		return finished{j, receipt, err}
+		return finished{job: j, receipt: receipt, err: err}
 	})
 }
 

@@ -160,7 +160,10 @@ func (m *Model) drawFinding(r findingRow, selected bool) string {
 		right = fmt.Sprintf(":%d", f.Line)
 	}
 	fixable := "   "
-	if f.Fixable() {
+	switch {
+	case m.marks[r.key()]:
+		fixable = "[f]"
+	case f.Fixable():
 		fixable = " f "
 	}
 	title, detail := plain(m.format(f.Check.Title)), telling(f.Check.Kind, f.Key)

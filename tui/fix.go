@@ -34,6 +34,7 @@ type fixDialog struct {
 	subject checks.Subject
 	request fixes.Request
 	planner planner
+	into    *batchDialog // of which this shows a part, nothing is applied here; nil for a plan by itself
 
 	stage    stage
 	since    time.Time // when this stage began
@@ -44,6 +45,7 @@ type fixDialog struct {
 	form     form
 	proof    *proofDialog // of the plan by building; nil when it was not asked for
 	commands bool         // shown in the preview
+	edited   bool         // the values are others than at first
 	run      run
 	receipt  *fixes.Receipt
 	err      error
@@ -65,6 +67,31 @@ func newFixDialog(u *ui, c *crew, subject checks.Subject, r fixes.Request) (*fix
 func newPlanDialog(u *ui, c *crew, subject checks.Subject, r fixes.Request, plan planner) (*fixDialog, tea.Cmd) {
 	d := &fixDialog{crew: c, subject: subject, request: r, planner: plan, since: u.now()}
 	return d, d.replan()
+}
+
+// newPartDialog shows a part of a batch. Its values can be changed where one
+// subject was asked for, whose plan is made by itself.
+func newPartDialog(u *ui, into *batchDialog, p fixes.Part) *fixDialog {
+	ask := p.Asks[0]
+	d := &fixDialog{crew: into.crew, subject: ask.Subject, request: ask.Request, planner: into.crew.fixer.Plan,
+		into: into, since: u.now(), stage: preview, plan: p.Plan, giveUp: func() {}}
+	if len(p.Asks) == 1 && len(p.Plan.Members) == 0 {
+		d.form.update(d.request, p.Plan)
+	}
+	return d
+}
+
+// takeOver goes back to the batch, with what was decided here.
+func (d *fixDialog) takeOver(u *ui) action {
+	switch {
+	case d.form.problem != "":
+		return say{d.form.problem, true}
+	case d.stale:
+		return say{u.T("planning with the new values …"), true}
+	case !d.edited:
+		return closeDialog{}
+	}
+	return actions{closeDialog{}, d.into.decided(u, fixes.Ask{Subject: d.subject, Request: d.request})}
 }
 
 // A planner makes the plan for a request; see [fixer.Fixer].
@@ -237,6 +264,9 @@ func (d *fixDialog) previewKey(u *ui, k tea.KeyPressMsg) action {
 	case "y":
 		return copyText(u, d.plan.Commands())
 	case "enter":
+		if d.into != nil {
+			return d.takeOver(u)
+		}
 		if reason := d.whyNotApply(u); reason != "" {
 			return say{reason, true}
 		}
@@ -250,7 +280,7 @@ func (d *fixDialog) previewKey(u *ui, k tea.KeyPressMsg) action {
 // changed asks for a new plan once the user has stopped typing.
 func (d *fixDialog) changed() action {
 	d.form.problem = d.form.check()
-	d.stale, d.proof = true, nil
+	d.stale, d.edited, d.proof = true, true, nil
 	d.round++ // whatever is under way answers another question
 	if d.form.problem != "" {
 		return nil

@@ -21,7 +21,6 @@ import (
 	"plimsoll/checks/packages"
 	"plimsoll/checks/vulnerability"
 	"plimsoll/fixes"
-	"plimsoll/fixes/fixer"
 	"plimsoll/fixes/ledger"
 	"plimsoll/fixes/proof"
 )
@@ -331,14 +330,14 @@ func (f *fakeFixer) PlanBatch(ctx context.Context, asks []fixes.Ask) (*fixes.Bat
 	return b, nil
 }
 
-func (f *fakeFixer) ApplyBatch(ctx context.Context, b *fixes.Batch, o fixes.BatchOptions, report fixer.Reporter) (*fixes.BatchReceipt, error) {
+func (f *fakeFixer) ApplyBatch(ctx context.Context, b *fixes.Batch, o fixes.BatchOptions, progress func(fixes.Progress)) (*fixes.BatchReceipt, error) {
 	f.applied = append(f.applied, o)
 	r := &fixes.BatchReceipt{Batch: b.ID, Receipts: make([]*fixes.Receipt, len(b.Parts)), Failed: -1, Took: 4500 * time.Millisecond}
 	for i := range b.Parts {
 		if !b.Parts[i].Applicable() {
 			continue
 		}
-		one, err := f.Apply(ctx, b.Parts[i].Plan, func(p fixes.Progress) { report(i, p) })
+		one, err := f.Apply(ctx, b.Parts[i].Plan, func(p fixes.Progress) { p.Part = i; progress(p) })
 		if err == nil && b.Parts[i].Subject().Name == f.fails {
 			err = errors.New("the replacement exited with 1")
 		}

@@ -151,6 +151,9 @@ func (m *Model) retry() string {
 // filters says what is hidden or chosen beyond the default.
 func (m *Model) filters() string {
 	var on []string
+	if m.marked > 0 {
+		on = append(on, m.N(checks.Msg("%d marked"), checks.Msg("%d marked"), m.marked))
+	}
 	if m.profile != checks.Security {
 		on = append(on, m.profileName(m.profile))
 	}

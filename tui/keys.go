@@ -12,11 +12,13 @@ import (
 // A binding is one thing that keys do. Help, hints and the palette are made
 // from the list of them.
 type binding struct {
-	group checks.Message
-	keys  []string
-	show  string // the keys, as shown
-	does  checks.Message
-	hint  checks.Message // in the footer; zero if not there
+	group   checks.Message
+	keys    []string
+	show    string // the keys, as shown
+	does    checks.Message
+	hint    checks.Message              // in the footer; zero if not there
+	hintNow func(*Model) checks.Message // instead of hint, where it is not zero; nil for always hint
+	late    bool                        // the hint is the first to go where room is short
 	// why returns why the keys do nothing now; nil means that they always work.
 	why func(*Model) checks.Message
 	do  func(*Model) tea.Cmd
@@ -39,11 +41,11 @@ func bindings() []binding {
 		{group: groupMove, keys: []string{"up", "k"}, show: "↑ k", does: checks.Msg("up"), do: move(-1)},
 		{group: groupMove, keys: []string{"down", "j"}, show: "↓ j", does: checks.Msg("down"), do: move(1)},
 		{group: groupMove, keys: []string{"pgup", "ctrl+b"}, show: "PgUp", does: checks.Msg("page up"), do: still(func(m *Model) { m.move(-m.page()) })},
-		{group: groupMove, keys: []string{"pgdown", "ctrl+f", "space"}, show: "PgDn", does: checks.Msg("page down"), do: still(func(m *Model) { m.move(m.page()) })},
+		{group: groupMove, keys: []string{"pgdown", "ctrl+f"}, show: "PgDn", does: checks.Msg("page down"), do: still(func(m *Model) { m.move(m.page()) })},
 		{group: groupMove, keys: []string{"home", "g"}, show: "Home g", does: checks.Msg("to the first"), do: move(-1 << 30)},
 		{group: groupMove, keys: []string{"end", "G"}, show: "End G", does: checks.Msg("to the last"), do: move(1 << 30)},
 		{group: groupMove, keys: []string{"enter"}, show: "enter", does: checks.Msg("open"), hint: checks.Msg("open"), do: still((*Model).open)},
-		{group: groupMove, keys: []string{"esc", "backspace"}, show: "esc", does: checks.Msg("back, or clear filters"), do: still((*Model).back)},
+		{group: groupMove, keys: []string{"esc", "backspace"}, show: "esc", does: checks.Msg("back, or clear filters, then marks"), do: still((*Model).back)},
 		{group: groupMove, keys: []string{"tab", "right", "l"}, show: "tab → l", does: checks.Msg("next pane"), do: still(func(m *Model) { m.setFocus(nextPane(m.focus)) })},
 		{group: groupMove, keys: []string{"shift+tab", "left", "h"}, show: "⇧tab ← h", does: checks.Msg("pane before"), do: still(func(m *Model) { m.setFocus(m.focus - 1) })},
 		{group: groupMove, keys: []string{"o"}, show: "o", does: checks.Msg("the same at other places: Dockerfile, image, containers"), why: (*Model).whyNoPlaces, do: (*Model).openPlaces},
@@ -60,7 +62,9 @@ func bindings() []binding {
 		{group: groupFilter, keys: []string{"p"}, show: "p", does: checks.Msg("profile: security, hygiene, all"), why: (*Model).whyNoProfile, do: (*Model).cycleProfile},
 
 		{group: groupFix, keys: []string{"f"}, show: "f", does: checks.Msg("fix this finding"), hint: checks.Msg("fix"), why: (*Model).whyNoFix, do: (*Model).fixOne},
-		{group: groupFix, keys: []string{"F"}, show: "F", does: checks.Msg("fix everything of this subject"), hint: checks.Msg("fix all"), why: (*Model).whyNoFixAll, do: (*Model).fixAll},
+		{group: groupFix, keys: []string{"F"}, show: "F", does: checks.Msg("fix everything of this subject, or all that is marked as one plan"), hint: checks.Msg("fix all"), hintNow: (*Model).hintMarked, why: (*Model).whyNoFixAll, do: (*Model).fixAll},
+		{group: groupFix, keys: []string{"space"}, show: "space", does: checks.Msg("mark this finding, or all of this subject, for one plan"), hint: checks.Msg("mark"), late: true, do: (*Model).mark},
+		{group: groupFix, keys: []string{"A"}, show: "A", does: checks.Msg("one plan of everything safe that is shown"), hint: checks.Msg("all safe"), late: true, why: (*Model).whyNothingSafe, do: (*Model).planSafe},
 		{group: groupFix, keys: []string{"i"}, show: "i", does: checks.Msg("ignore this finding, with a reason"), why: (*Model).whyNoAccept, do: still((*Model).acceptOne)},
 		{group: groupFix, keys: []string{"y"}, show: "y", does: checks.Msg("copy the equivalent commands"), why: (*Model).whyNoCopy, do: (*Model).copyCommands},
 		{group: groupFix, keys: []string{"u"}, show: "u", does: checks.Msg("undo the last change"), hint: checks.Msg("undo"), why: (*Model).whyNoUndo, do: (*Model).undoLast},
@@ -103,17 +107,28 @@ func (m *Model) bound(key string) *binding {
 // addHints draws the keys that matter most, those that do nothing now dimmed.
 // Help always has room.
 func (m *Model) addHints(l *line) {
-	t := &m.theme
 	reserved := cells("? " + m.T("help"))
+	m.addSomeHints(l, false, reserved)
+	m.addSomeHints(l, true, 0)
+}
+
+func (m *Model) addSomeHints(l *line, late bool, reserved int) {
+	t := &m.theme
 	for i := range m.keys {
 		b := &m.keys[i]
-		if b.hint.IsZero() {
+		if b.hint.IsZero() || b.late != late {
 			continue
 		}
 		if b.keys[0] == "?" {
 			reserved = 0
 		}
-		text := " " + m.told(b.hint)
+		hint := b.hint
+		if b.hintNow != nil {
+			if now := b.hintNow(m); !now.IsZero() {
+				hint = now
+			}
+		}
+		text := " " + m.told(hint)
 		if l.room < cells(b.keys[0])+cells(text)+reserved+3 {
 			continue
 		}
@@ -182,6 +197,8 @@ func (m *Model) back() {
 	case m.sieve.active() || m.order != bySeverity:
 		m.sieve.worse, m.sieve.chapter, m.sieve.fresh, m.sieve.ignored, m.order = 0, -1, false, false, bySeverity
 		m.refreshSubjects()
+	case m.marked > 0:
+		m.clearMarks()
 	}
 }
 

@@ -81,7 +81,7 @@ func (d *ledgerPage) hear(u *ui, msg tea.Msg) (action, bool) {
 		if msg.err != nil {
 			return say{u.T("undo: %s", u.err(msg.err)), true}, true
 		}
-		return replaceWith{newUndoQuestion(d.crew, msg.entry)}, true
+		return replaceWith{newUndoQuestion(d.crew, msg.entry, othersOf(msg.entry, d.entries))}, true
 	}
 	return nil, false
 }
@@ -157,10 +157,17 @@ func (d *ledgerPage) act(u *ui) action {
 		return say{why, true}
 	}
 	if e.State.Unfinished() {
-		return replaceWith{newRecovery(d.crew, e)}
+		return replaceWith{newRecovery(d.crew, e, d.entries)}
 	}
 	f, ctx := d.crew.fixer, d.crew.ctx
-	return tea.Cmd(func() tea.Msg { return undoable{d, e, f.CanUndo(ctx, e.ID)} })
+	rest := othersOf(e, d.entries)
+	return tea.Cmd(func() tea.Msg {
+		err := f.CanUndo(ctx, e.ID)
+		if err != nil && len(rest) > 0 {
+			err = f.CanUndoBatch(ctx, e.Batch.ID) // with what came after it
+		}
+		return undoable{d, e, err}
+	})
 }
 
 // whyNot says why nothing can be done with an entry, or "".
@@ -203,6 +210,9 @@ func (d *ledgerPage) draw(u *ui, width int) sheet {
 		l.add(t.accent, mark)
 		l.add(t.dim, e.Time.Local().Format("01-02 15:04 "))
 		l.add(d.stateInk(t, e.State), fit(u.entryState(e.State), 15)+" ")
+		if e.Batch != nil {
+			l.add(t.accent, fmt.Sprintf("%d/%d ", e.Batch.N, e.Batch.Of))
+		}
 		l.add("", plain(e.Title))
 		l.add(t.dim, fmt.Sprintf("  %s", terminal.Line(e.Subject.Name)))
 		p.lines = append(p.lines, l.end())

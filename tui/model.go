@@ -64,6 +64,10 @@ type Model struct {
 	filter  *field // being typed, else nil
 	status  status
 	dialogs []dialog
+	marks   map[findingKey]bool // for one plan
+	marked  int                 // of them are there now
+	safe    bool                // something shown can be fixed without a decision
+
 	offered map[string]bool // interrupted entries that were offered already
 	turning bool            // to another engine
 	ticking bool            // a tick is on its way
@@ -83,7 +87,7 @@ func New(ctx context.Context, o Options) *Model {
 	if o.Profile == "" {
 		o.Profile = checks.Security
 	}
-	m := &Model{o: o, profile: o.Profile, offered: map[string]bool{}}
+	m := &Model{o: o, profile: o.Profile, offered: map[string]bool{}, marks: map[findingKey]bool{}}
 	m.crew = &crew{ctx: ctx, fixer: o.Fixer, prover: o.Prover}
 	m.tongue = newTongue(o.Language)
 	m.now = o.Now
@@ -109,7 +113,7 @@ func (m *Model) redraw() {
 type (
 	updateMsg      inventory.Update
 	tickMsg        struct{}
-	interruptedMsg []ledger.Entry
+	interruptedMsg struct{ entries, all []ledger.Entry }
 )
 
 // A status is the last line for a while.

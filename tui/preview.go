@@ -31,6 +31,12 @@ func (d *fixDialog) draw(u *ui, width int) sheet {
 		if d.plan.Fetch != "" {
 			apply.label = u.T("fetch, then show what changes")
 		}
+		if d.into != nil {
+			apply = button{key: "enter", label: u.T("back")}
+			if d.edited {
+				apply = button{key: "enter", label: u.T("take over"), off: d.stale || d.form.problem != ""}
+			}
+		}
 		s.buttons = []button{apply, {key: "esc", label: u.T("cancel")}}
 		if len(d.form.entries) > 0 {
 			s.buttons = append(s.buttons, button{key: "tab", label: u.T("change values")})

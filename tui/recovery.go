@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -16,9 +17,32 @@ type recovery struct {
 	guard
 	crew  *crew
 	entry ledger.Entry
+	rest  []ledger.Entry // what was done before it with the same plan
 }
 
-func newRecovery(c *crew, e ledger.Entry) *recovery { return &recovery{crew: c, entry: e} }
+func newRecovery(c *crew, e ledger.Entry, all []ledger.Entry) *recovery {
+	return &recovery{crew: c, entry: e, rest: othersOf(e, all)}
+}
+
+// othersOf returns the applied changes of the batch of e besides it, the last
+// first.
+func othersOf(e ledger.Entry, all []ledger.Entry) []ledger.Entry {
+	if e.Batch == nil {
+		return nil
+	}
+	others := slices.DeleteFunc(ledger.BatchOf(all, e.Batch.ID), func(o ledger.Entry) bool { return o.ID == e.ID || o.State != ledger.Applied })
+	slices.Reverse(others)
+	return others
+}
+
+// printRest says what else was done with one plan.
+func printRest(p *printer, rest []ledger.Entry) {
+	p.blank()
+	p.text("", p.T("It was one of %d parts of one plan. Also done, and still so:", rest[0].Batch.Of))
+	for i := range rest {
+		p.hanging("", p.theme.good, "✓ ", plain(rest[i].Subject.Name)+" – "+plain(rest[i].Title))
+	}
+}
 
 // key implements dialog.
 func (d *recovery) key(u *ui, k tea.KeyPressMsg) action {
@@ -27,9 +51,9 @@ func (d *recovery) key(u *ui, k tea.KeyPressMsg) action {
 	}
 	switch name := k.String(); name {
 	case "f":
-		return d.crew.begin(u, d.entry.Subject.Kind, checks.Msg("Finish"), recovering(d.crew, d.entry.ID, true))
+		return d.crew.recover(u, checks.Msg("Finish"), d, true)
 	case "t":
-		return d.crew.begin(u, d.entry.Subject.Kind, checks.Msg("Take back"), recovering(d.crew, d.entry.ID, false))
+		return d.crew.recover(u, checks.Msg("Take back"), d, false)
 	case "esc", "q":
 		return actions{closeDialog{}, say{u.T("left unfinished; U shows it again"), true}}
 	default:
@@ -44,6 +68,9 @@ func (d *recovery) draw(u *ui, width int) sheet {
 	p.hanging(u.theme.strong, u.theme.warn, "! ", u.T("plimsoll was interrupted in the middle of a change."))
 	p.blank()
 	printEntry(p, &d.entry)
+	if len(d.rest) > 0 {
+		printRest(p, d.rest)
+	}
 	p.blank()
 	p.text("", u.T("Either way exactly one working container, or one whole file, is left."))
 	return sheet{title: u.T("Unfinished change"), lines: p.lines, window: &d.window, buttons: []button{
@@ -57,9 +84,12 @@ type undoQuestion struct {
 	guard
 	crew  *crew
 	entry ledger.Entry
+	rest  []ledger.Entry // what was done with the same plan and is not undone
 }
 
-func newUndoQuestion(c *crew, e ledger.Entry) *undoQuestion { return &undoQuestion{crew: c, entry: e} }
+func newUndoQuestion(c *crew, e ledger.Entry, rest []ledger.Entry) *undoQuestion {
+	return &undoQuestion{crew: c, entry: e, rest: rest}
+}
 
 // key implements dialog.
 func (d *undoQuestion) key(u *ui, k tea.KeyPressMsg) action {
@@ -68,7 +98,15 @@ func (d *undoQuestion) key(u *ui, k tea.KeyPressMsg) action {
 	}
 	switch name := k.String(); name {
 	case "enter", "u":
+		if len(d.rest) > 0 {
+			all := append([]ledger.Entry{d.entry}, d.rest...)
+			return d.crew.undoBatch(u, changedBy(all), d.entry.Batch.ID, all...)
+		}
 		return d.crew.undo(u, d.entry)
+	case "o":
+		if len(d.rest) > 0 {
+			return d.crew.undo(u, d.entry)
+		}
 	case "esc", "q", "n":
 		return closeDialog{}
 	default:
@@ -83,9 +121,12 @@ func (d *undoQuestion) draw(u *ui, width int) sheet {
 	p.text("", u.T("Take this change back?"))
 	p.blank()
 	printEntry(p, &d.entry)
-	return sheet{title: u.T("Undo"), lines: p.lines, window: &d.window, buttons: []button{
-		{key: "enter", label: u.T("undo")}, {key: "esc", label: u.T("cancel")},
-	}}
+	buttons := []button{{key: "enter", label: u.T("undo")}, {key: "esc", label: u.T("cancel")}}
+	if n := len(d.rest); n > 0 {
+		printRest(p, d.rest)
+		buttons = []button{{key: "enter", label: u.T("undo all %d", n+1)}, {key: "o", label: u.T("only this one")}, buttons[1]}
+	}
+	return sheet{title: u.T("Undo"), lines: p.lines, window: &d.window, buttons: buttons}
 }
 
 // printEntry tells one change of the ledger.

@@ -188,6 +188,26 @@ func chooseFinding(t testing.TB, m *Model, name, check string) {
 	t.Fatalf("no finding %q", check)
 }
 
+// marking marks some of everything, of which harbour cannot be changed.
+func marking(t testing.TB, m *Model) {
+	t.Helper()
+	m.crew.fixer.(*fakeFixer).stuck = "db"
+	u := fixture()
+	for i := range u.Items {
+		if f := u.Items[i].Report.Findings; u.Items[i].Ref.Name == "db" {
+			f[0] = fixable(f[0], aFix("capabilities", "give it the capabilities that it needs, and no more"))
+		}
+	}
+	drive(m, updateMsg(u))
+	choose(t, m, "Dockerfile")
+	m.setFocus(subjectsPane)
+	press(m, "space")
+	chooseFinding(t, m, "web", "container-memory-unlimited")
+	press(m, "space", "space")
+	chooseFinding(t, m, "db", "container-privileged")
+	press(m, "space")
+}
+
 // screens are what a user gets to see.
 var screens = []struct {
 	name   string
@@ -244,6 +264,38 @@ var screens = []struct {
 		choose(t, m, "shop/web:1.4")
 		m.setFocus(subjectsPane)
 		press(m, "F")
+	}},
+	{"marked", fixture(), func(t *testing.T, m *Model) {
+		marking(t, m)
+		m.setFocus(subjectsPane)
+	}},
+	{"batch", fixture(), func(t *testing.T, m *Model) {
+		marking(t, m)
+		press(m, "F", "down")
+	}},
+	{"batch-part", fixture(), func(t *testing.T, m *Model) {
+		marking(t, m)
+		press(m, "F", "down", "o", "tab", "backspace")
+	}},
+	{"batch-under-way", fixture(), func(t *testing.T, m *Model) {
+		marking(t, m)
+		press(m, "F")
+		m.Update(pressed("enter")) // not carried out: we say how far it is
+		d := m.dialogs[0].(*batchDialog)
+		d.run.progress = fixes.Progress{Part: 1, Step: 1, Ratio: 0.4, Message: checks.Message{Format: "%d of %d MB", Args: []any{40, 100}}}
+	}},
+	{"batch-receipt", fixture(), func(t *testing.T, m *Model) {
+		marking(t, m)
+		press(m, "F", "enter")
+	}},
+	{"batch-stopped", fixture(), func(t *testing.T, m *Model) {
+		marking(t, m)
+		m.crew.fixer.(*fakeFixer).fails = "web"
+		press(m, "F", "enter")
+	}},
+	{"batch-undo", fixture(), func(t *testing.T, m *Model) {
+		marking(t, m)
+		press(m, "F", "enter", "enter", "u")
 	}},
 	{"receipt", fixture(), func(t *testing.T, m *Model) {
 		chooseFinding(t, m, "web", "container-memory-unlimited")

@@ -138,6 +138,8 @@ func (m *Model) refreshSubjects() {
 		}
 	}
 	m.subjects.set(rows, m.findSubject(rows))
+	m.findSafe()
+	m.countMarks()
 	m.refreshFindings()
 }
 
@@ -191,7 +193,11 @@ func (m *Model) drawSubject(r subjectRow, selected bool) string {
 	tally := m.tally(r)
 	right, wide := cells(tally), l.room >= roomForTallies
 	if wide {
-		tally = strings.Repeat(" ", max(0, 5-right)) + tally
+		room := 5
+		if m.marked > 0 {
+			room = 9
+		}
+		tally = strings.Repeat(" ", max(0, room-right)) + tally
 		right = cells(tally) + talliesWidth
 	}
 	if r.subject == nil {
@@ -274,6 +280,8 @@ func (m *Model) addTallies(l *line, c counts) {
 func (m *Model) tally(r subjectRow) string {
 	n := r.counts.total()
 	switch {
+	case n > 0 && r.subject != nil && m.marksOf(r.subject) > 0:
+		return fmt.Sprintf("[%d] %d ", m.marksOf(r.subject), n)
 	case n > 0:
 		return fmt.Sprintf("%d ", n)
 	case r.subject != nil && len(r.subject.Report.Errors) > 0:

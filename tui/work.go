@@ -21,7 +21,8 @@ type workDialog struct {
 	title checks.Message
 	brief bool // it closes itself when all went well
 
-	undone *ledger.Entry // the change as it is once this went well; nil for other work
+	undone []ledger.Entry // the changes as they are once this went well; none for other work
+	rest   []ledger.Entry // of the batch of a change that was recovered: what was done before it
 }
 
 // Work is what a workDialog carries out.
@@ -66,7 +67,44 @@ func (c *crew) undo(u *ui, e ledger.Entry) action {
 	return c.unlocked(u, e.Subject.Kind, func(u *ui) action {
 		d, cmd := newWork(u, c, checks.Msg("Undo"), undoing(c, e.ID))
 		e.State = ledger.Undone
-		d.undone = &e
+		d.undone = []ledger.Entry{e}
+		return actions{replaceWith{d}, cmd}
+	})
+}
+
+// undoBatch takes back what is left of a batch, in place of the dialog in front.
+func (c *crew) undoBatch(u *ui, kind checks.Kind, id string, entries ...ledger.Entry) action {
+	f := c.fixer
+	return c.unlocked(u, kind, func(u *ui) action {
+		d, cmd := newWork(u, c, checks.Msg("Undo"), func(ctx context.Context, progress func(fixes.Progress)) error {
+			return f.UndoBatch(ctx, id, progress)
+		})
+		for _, e := range entries {
+			e.State = ledger.Undone
+			d.undone = append(d.undone, e)
+		}
+		return actions{replaceWith{d}, cmd}
+	})
+}
+
+// deployAll brings what several changes made, or put back, to what runs.
+func (c *crew) deployAll(u *ui, entries []string) action {
+	f := c.fixer
+	return c.begin(u, checks.Container, checks.Msg("Bring it to what runs"), func(ctx context.Context, progress func(fixes.Progress)) error {
+		for _, id := range entries {
+			if err := f.Deploy(ctx, id, progress); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// recover ends what was interrupted, in place of the question about it.
+func (c *crew) recover(u *ui, title checks.Message, q *recovery, finish bool) action {
+	return c.unlocked(u, q.entry.Subject.Kind, func(u *ui) action {
+		d, cmd := newWork(u, c, title, recovering(c, q.entry.ID, finish))
+		d.rest = q.rest
 		return actions{replaceWith{d}, cmd}
 	})
 }
@@ -80,18 +118,41 @@ func (d *workDialog) working() bool { return !d.over }
 
 // key implements dialog.
 func (d *workDialog) key(u *ui, k tea.KeyPressMsg) action {
-	if k.String() == "c" && len(d.trailing()) > 0 && !d.guard.holds(u.now()) {
-		return d.crew.deploy(u, d.undone.ID)
+	switch name := k.String(); {
+	case d.guard.holds(u.now()):
+	case name == "c" && len(d.trailing()) > 0:
+		var ids []string
+		for _, e := range d.trailing() {
+			ids = append(ids, e.ID)
+		}
+		return d.crew.deployAll(u, ids)
+	case name == "u" && d.over && d.err == nil && len(d.rest) > 0:
+		return d.crew.undoBatch(u, changedBy(d.rest), d.rest[0].Batch.ID, d.rest...)
 	}
 	return d.watch.key(u, k)
 }
 
-// trailing returns the command for what is left to do once a change was undone.
-func (d *workDialog) trailing() []string {
-	if d.over && d.err == nil && d.undone != nil {
-		return d.undone.Trailing()
+// trailing returns the changes that were undone and have something left to do.
+func (d *workDialog) trailing() []ledger.Entry {
+	var out []ledger.Entry
+	if d.over && d.err == nil {
+		for _, e := range d.undone {
+			if len(e.Trailing()) > 0 {
+				out = append(out, e)
+			}
+		}
 	}
-	return nil
+	return out
+}
+
+// changedBy returns the kind that has to be unlocked to change entries.
+func changedBy(entries []ledger.Entry) checks.Kind {
+	for _, e := range entries {
+		if e.Engine != "" || e.Subject.Kind == checks.Host {
+			return checks.Container
+		}
+	}
+	return checks.Compose
 }
 
 // hear implements listener.
@@ -121,11 +182,20 @@ func (d *workDialog) draw(u *ui, width int) sheet {
 			p.hanging("", u.theme.good, "✓ ", text)
 		}
 		s.buttons = []button{{key: "enter", label: u.T("close")}}
-		if argv := d.trailing(); len(argv) > 0 {
-			printDeploy(p, argv)
-			s.buttons = append([]button{{key: "c", label: u.deployLabel(d.undone.Subject.Kind)}}, s.buttons...)
-		} else if d.undone != nil && d.undone.Deployed && d.undone.Subject.Kind == checks.Host {
-			p.hanging("", u.theme.warn, "! ", u.T("the engine takes it in when it is started the next time"))
+		for i := range d.undone {
+			switch e := &d.undone[i]; {
+			case len(e.Trailing()) > 0:
+				printDeploy(p, e.Trailing())
+			case e.Deployed && e.Subject.Kind == checks.Host:
+				p.hanging("", u.theme.warn, "! ", u.T("the engine takes it in when it is started the next time"))
+			}
+		}
+		if trailing := d.trailing(); len(trailing) > 0 {
+			s.buttons = append([]button{{key: "c", label: u.deployLabel(trailing[0].Subject.Kind)}}, s.buttons...)
+		}
+		if len(d.rest) > 0 {
+			printRest(p, d.rest)
+			s.buttons = append(s.buttons, button{key: "u", label: u.T("undo these too")})
 		}
 	}
 	s.lines = p.lines
@@ -152,6 +222,8 @@ func printFailure(p *printer, err error) {
 	switch {
 	case errors.Is(err, fixes.ErrBroken):
 		p.hanging(t.strong, t.bad, "✗ ", p.T("It failed and could not be put back entirely. A person is needed:"))
+	case errors.Is(err, fixes.ErrPartly):
+		p.hanging(t.strong, t.bad, "✗ ", p.T("It failed. Some was taken back before, the rest is as it was; the list of changes (U) shows which."))
 	case errors.Is(err, fixes.ErrDeploy):
 		p.hanging(t.strong, t.bad, "✗ ", p.T("It failed. The file stays as it was changed; docker compose ps shows what runs."))
 	case errors.Is(err, fixes.ErrChanged):

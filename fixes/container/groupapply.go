@@ -97,13 +97,7 @@ func (r *groupRun) run(ctx context.Context, plan *fixes.Plan) (*fixes.Receipt, e
 		r.step += len(one.Steps)
 		all.Cured, all.Left = append(all.Cured, got.Cured...), append(all.Left, got.Left...)
 		all.Away, all.Stopping = max(all.Away, got.Away), max(all.Stopping, got.Stopping)
-		all.Proof = append(all.Proof, r.proof(&r.j.Members[i], got.Away.Round(10*time.Millisecond).String()))
-		all.Reminders = append(all.Reminders, got.Reminders...)
-		if r.d.ref == "" {
-			for _, proof := range got.Proof {
-				all.Proof = append(all.Proof, checks.Msg("%s: %s", clean(r.j.Members[i].Name), proof))
-			}
-		}
+		all.Proof, all.Reminders = append(all.Proof, r.proof(i, got)...), append(all.Reminders, got.Reminders...)
 	}
 	all.Took = r.m.o.Now().Sub(began)
 	return all, nil
@@ -126,13 +120,18 @@ func (r *groupRun) moveTag(ctx context.Context) (err error) {
 	return nil
 }
 
-// proof says what was verified of a member that was away for so long.
-func (r *groupRun) proof(j *journal, long string) checks.Message {
-	if r.d.ref == "" {
-		return checks.Msg("%s works as before; it was away for %s, its original is kept as %s", clean(j.Name), long, clean(j.shelf()))
+// proof says what was verified of the member i: of an update what it came to, of
+// changes that are not the same everything.
+func (r *groupRun) proof(i int, got *fixes.Receipt) (all []checks.Message) {
+	j := &r.j.Members[i]
+	if r.d.ref != "" {
+		return []checks.Message{checks.Msg("%s runs the image %s and works; it was away for %s, its original is kept as %s",
+			clean(j.Name), shortImage(r.d.image.ID), got.Away.Round(10*time.Millisecond).String(), clean(j.shelf()))}
 	}
-	return checks.Msg("%s runs the image %s and works; it was away for %s, its original is kept as %s",
-		clean(j.Name), shortImage(r.d.image.ID), long, clean(j.shelf()))
+	for _, proof := range got.Proof {
+		all = append(all, checks.Msg("%s: %s", clean(j.Name), proof))
+	}
+	return all
 }
 
 // replace replaces the member i. Those that were in a namespace of one that was

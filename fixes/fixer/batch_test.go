@@ -72,7 +72,8 @@ func (m *things) PlanAll(ctx context.Context, asks []fixes.Ask) []fixes.Part {
 
 var errBad = errors.New("it does not start")
 
-func (m *things) Apply(_ context.Context, _ string, p *fixes.Plan, record fixer.Record, _ func(fixes.Progress)) (*fixes.Receipt, error) {
+func (m *things) Apply(_ context.Context, _ string, p *fixes.Plan, record fixer.Record, progress func(fixes.Progress)) (*fixes.Receipt, error) {
+	progress(fixes.Progress{})
 	if err := record(0, "before"); err != nil {
 		return nil, err
 	}
@@ -209,9 +210,12 @@ func TestBatchIsAppliedAndUndoneAsOne(t *testing.T) {
 	b, m := newThings(t, nil)
 	batch := planned(t, b, ask(a(checks.Container, "web"), "root"), ask(a(checks.Container, "db"), "root"), ask(a(checks.Dockerfile, "/p/Dockerfile"), "user"))
 	var heard []int
-	receipt, err := b.ApplyBatch(t.Context(), batch, fixes.BatchOptions{}, func(part int, _ fixes.Progress) { heard = append(heard, part) })
+	receipt, err := b.ApplyBatch(t.Context(), batch, fixes.BatchOptions{}, func(p fixes.Progress) { heard = append(heard, p.Part) })
 	if err != nil || receipt.Done() != 3 || receipt.Failed != -1 {
 		t.Fatalf("%+v, %v", receipt, err)
+	}
+	if !slices.Equal(heard, []int{0, 1, 2}) {
+		t.Errorf("heard of the parts %v", heard)
 	}
 	if got := states(t, b); got != "/p/Dockerfile applied 1/3, db applied 3/3, web applied 2/3" {
 		t.Errorf("ledger: %s", got)

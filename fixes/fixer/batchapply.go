@@ -13,18 +13,12 @@ import (
 	"plimsoll/fixes/ledger"
 )
 
-// A Reporter gets the progress of the parts of a batch, by their index.
-type Reporter func(part int, p fixes.Progress)
-
 // ApplyBatch implements [Fixer].
-func (d *Dispatcher) ApplyBatch(ctx context.Context, b *fixes.Batch, o fixes.BatchOptions, report Reporter) (*fixes.BatchReceipt, error) {
+func (d *Dispatcher) ApplyBatch(ctx context.Context, b *fixes.Batch, o fixes.BatchOptions, progress func(fixes.Progress)) (*fixes.BatchReceipt, error) {
 	if d.o.ReadOnly {
 		return nil, errReadOnly
 	}
-	if report == nil {
-		report = func(int, fixes.Progress) {}
-	}
-	r := &batchRun{d: d, b: b, o: o, report: report, receipt: &fixes.BatchReceipt{Batch: b.ID, Receipts: make([]*fixes.Receipt, len(b.Parts)), Failed: -1}}
+	r := &batchRun{d: d, b: b, o: o, progress: quiet(progress), receipt: &fixes.BatchReceipt{Batch: b.ID, Receipts: make([]*fixes.Receipt, len(b.Parts)), Failed: -1}}
 	began := d.o.Now()
 	err := r.run(ctx)
 	r.receipt.Took = d.o.Now().Sub(began)
@@ -33,11 +27,11 @@ func (d *Dispatcher) ApplyBatch(ctx context.Context, b *fixes.Batch, o fixes.Bat
 
 // A batchRun carries out one batch.
 type batchRun struct {
-	d       *Dispatcher
-	b       *fixes.Batch
-	o       fixes.BatchOptions
-	report  Reporter
-	receipt *fixes.BatchReceipt
+	d        *Dispatcher
+	b        *fixes.Batch
+	o        fixes.BatchOptions
+	progress func(fixes.Progress)
+	receipt  *fixes.BatchReceipt
 }
 
 func (r *batchRun) run(ctx context.Context) error {
@@ -47,7 +41,7 @@ func (r *batchRun) run(ctx context.Context) error {
 		if !part.Applicable() {
 			continue
 		}
-		one, err := r.part(ctx, part, &ledger.Part{ID: r.b.ID, N: i + 1, Of: of}, func(p fixes.Progress) { r.report(i, p) })
+		one, err := r.part(ctx, part, &ledger.Part{ID: r.b.ID, N: i + 1, Of: of}, r.of(i))
 		if one != nil { // also where only the ledger does not say so
 			r.receipt.Receipts[i] = one
 		}
@@ -61,7 +55,7 @@ func (r *batchRun) run(ctx context.Context) error {
 	}
 	for _, plan := range r.b.Deploys() {
 		i := slices.IndexFunc(r.b.Parts, func(p fixes.Part) bool { return p.Plan == plan })
-		if err := r.d.Deploy(ctx, plan.ID, func(p fixes.Progress) { r.report(i, p) }); err != nil {
+		if err := r.d.Deploy(ctx, plan.ID, r.of(i)); err != nil {
 			r.receipt.Failed = i
 			return r.stopped(ctx, err)
 		}
@@ -85,6 +79,11 @@ func (r *batchRun) part(ctx context.Context, part *fixes.Part, place *ledger.Par
 	}
 	now.ID = part.Plan.ID
 	return r.d.apply(ctx, now, place, progress)
+}
+
+// of returns the reporter for a part.
+func (r *batchRun) of(part int) func(fixes.Progress) {
+	return func(p fixes.Progress) { p.Part = part; r.progress(p) }
 }
 
 // again plans a part as the world is now.
@@ -117,7 +116,7 @@ func (r *batchRun) stopped(ctx context.Context, err error) error {
 		if receipt == nil {
 			continue
 		}
-		back := func(p fixes.Progress) { p.Undoing = true; r.report(i, p) }
+		back := func(p fixes.Progress) { p.Undoing = true; r.of(i)(p) }
 		if undo := r.d.Undo(ctx, receipt.Entry, back); undo != nil {
 			err = errors.Join(err, fmt.Errorf("%s stays changed, it could not be taken back: %w", name(r.b.Parts[i].Subject()), undo))
 			continue
@@ -167,7 +166,11 @@ func (d *Dispatcher) UndoBatch(ctx context.Context, id string, progress func(fix
 			err = d.Undo(ctx, e.ID, progress)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w; %d of %d were taken back before, the others stay", name(e.Subject), err, i, len(entries))
+			err = fmt.Errorf("%s: %w", name(e.Subject), err)
+			if i > 0 {
+				err = fmt.Errorf("%w: %d of %d: %w", fixes.ErrPartly, i, len(entries), err)
+			}
+			return err
 		}
 	}
 	return nil

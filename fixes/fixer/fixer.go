@@ -32,7 +32,7 @@ type Fixer interface {
 	// just before, and is done only as it was shown. It stops at the first that
 	// fails, which is put back by itself; what becomes of those before was chosen.
 	// The receipt says what was done, also beside an error.
-	ApplyBatch(ctx context.Context, batch *fixes.Batch, o fixes.BatchOptions, report Reporter) (*fixes.BatchReceipt, error)
+	ApplyBatch(ctx context.Context, batch *fixes.Batch, o fixes.BatchOptions, progress func(fixes.Progress)) (*fixes.BatchReceipt, error)
 
 	// CanUndoBatch returns why what is left of a batch cannot be undone now, or nil.
 	CanUndoBatch(ctx context.Context, id string) error

@@ -55,36 +55,28 @@ func (a *app) fixMany(cmd *cobra.Command, s *session, asks []fixes.Ask, o fixOpt
 			return err
 		}
 	}
-	if may, err := a.mayChange(s, touched(batch, o.deploy), o.yes); err != nil || !may {
+	if may, err := a.mayChange(s, batch.Kind(o.deploy), o.yes); err != nil || !may {
 		return err
 	}
 	receipt, err := s.fixer.ApplyBatch(ctx, batch, fixes.BatchOptions{OnFailure: o.onFailure, Deploy: o.deploy}, a.batchProgress(a.out, batch))
 	return errors.Join(a.writeBatchReceipt(a.out, batch, receipt, err), err, left)
 }
 
-// touched is the kind of what a batch changes: a container's, where an engine is
-// changed at all.
-func touched(b *fixes.Batch, deploy bool) checks.Kind {
-	kind := checks.Dockerfile
-	for i := range b.Parts {
-		if p := &b.Parts[i]; p.Applicable() && (p.Plan.Mechanism != fixes.Patch || p.Plan.Subject.Kind == checks.Host || deploy && len(p.Plan.Deploy) > 0) {
-			kind = checks.Container
-		}
-	}
-	return kind
-}
-
 // fetchAll gets the images that parts wait for, and plans again with them. It
 // returns nil when nobody agreed.
 func (a *app) fetchAll(ctx context.Context, s *session, b *fixes.Batch, o fixOptions) (*fixes.Batch, error) {
 	var asks []fixes.Ask
+	var refused []fixes.Part // what cannot be fetched is left out
 	got := false
-	for i := range b.Parts {
-		part := &b.Parts[i]
+	for _, part := range b.Parts {
 		if part.Applicable() && part.Plan.Fetch != "" {
-			id, err := a.fetch(ctx, s, part.Plan, o)
-			if err != nil || id == "" && !o.dryRun {
-				return nil, err
+			var id string
+			if id, part.Err = a.fetch(ctx, s, part.Plan, o); part.Err != nil && ctx.Err() == nil && (o.yes || a.isTerminal) {
+				refused = append(refused, part)
+				continue
+			}
+			if part.Err != nil || id == "" && !o.dryRun {
+				return nil, part.Err
 			}
 			for k := range part.Asks {
 				part.Asks[k].Request.Fetched = id
@@ -93,10 +85,14 @@ func (a *app) fetchAll(ctx context.Context, s *session, b *fixes.Batch, o fixOpt
 		}
 		asks = append(asks, part.Asks...)
 	}
-	if !got {
+	if !got && len(refused) == 0 {
 		return b, nil
 	}
-	return s.fixer.PlanBatch(ctx, asks)
+	again, err := s.fixer.PlanBatch(ctx, asks)
+	if err == nil {
+		again.Parts = append(again.Parts, refused...)
+	}
+	return again, err
 }
 
 // unusedByAll refuses a --set that no choice of any part knows.
@@ -238,13 +234,13 @@ func names(refs []checks.Ref) string {
 
 // batchProgress returns a reporter that prints a line per step, and one above for
 // each part.
-func (a *app) batchProgress(w io.Writer, b *fixes.Batch) func(int, fixes.Progress) {
+func (a *app) batchProgress(w io.Writer, b *fixes.Batch) func(fixes.Progress) {
 	at, n := -1, b.Applicable()
 	line := a.progress(w)
-	return func(part int, p fixes.Progress) {
-		if part != at {
-			at, line = part, a.progress(w)
-			fmt.Fprintf(w, "%s\n", a.T("Part %d of %d: %s", part+1, n, terminal.Line(b.Parts[part].Plan.Subject.Name)))
+	return func(p fixes.Progress) {
+		if p.Part != at {
+			at, line = p.Part, a.progress(w)
+			fmt.Fprintf(w, "%s\n", a.T("Part %d of %d: %s", at+1, n, terminal.Line(b.Parts[at].Plan.Subject.Name)))
 		}
 		line(p)
 	}
