@@ -63,10 +63,10 @@ var baseImageKnownVulnerable = check(checks.Check{
 		if len(b.Fixable) == 1 {
 			finding.Message = checks.Msg("base image %s has a known vulnerability for which a fix exists: %s", s.Image, b.Fixable[0])
 		}
-		if !f.Shipped(s) {
+		if !f.Shipped(s) || b.Unrated {
 			finding.Severity = checks.Medium
 		}
-		finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "scanner", Detail: strings.Join(b.Fixable[:min(10, len(b.Fixable))], " ")})
+		finding.Evidence = append(finding.Evidence, checks.Evidence{Source: "found in the image", Detail: strings.Join(b.Fixable[:min(10, len(b.Fixable))], " ")})
 		tags := slices.DeleteFunc(slices.Clone(b.Better), func(tag string) bool { return tag == r.tag || !plainTag(tag) })
 		stale := r.digest != "" && b.Served != "" && b.Served != r.digest
 		if len(tags) > 0 && !s.variable() && !stale && len(endedIn(r, f.today())) == 0 {

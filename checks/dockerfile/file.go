@@ -48,10 +48,11 @@ type Base struct {
 	Created time.Time // zero when not known
 	Seen    time.Time // when these facts were read
 
-	// What a registry or a scanner said; empty when nobody asked it.
+	// What a registry said, or was found in the image; empty when nobody looked.
 	Served    string   // sha256:… that the registry serves for the tag now
 	Platforms []string // that the image exists for: "linux/amd64"
-	Fixable   []string // known vulnerabilities with a fix: "CVE-2024-1234"
+	Fixable   []string // serious known vulnerabilities with a fix, the worst first: "CVE-2024-1234"
+	Unrated   bool     // nobody has rated those of Fixable
 	Better    []string // tags with fewer of them, the best first
 }
 

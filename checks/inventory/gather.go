@@ -48,7 +48,7 @@ func (v *Inventory) Gather(ctx context.Context, selection Selection) ([]Item, er
 		defer c.Close()
 	}
 	r := v.reader(ctx, x, c)
-	r.contexts = &contexts{}
+	r.contexts, r.thorough = &contexts{}, v.remember
 	if selection.Closely {
 		r.samples = new(atomic.Int32)
 	}
@@ -227,6 +227,7 @@ func (v *Inventory) Read(ctx context.Context, ref checks.Ref) (checks.Subject, e
 	if err != nil && fromEngine(ref.Kind) {
 		return nil, err // a file is read without what the engine knows
 	}
+	r.thorough = v.remember
 	if r.client != nil && ref.Kind == checks.Container {
 		if _, err := r.lists.info(); err != nil {
 			return nil, err

@@ -29,9 +29,6 @@ func (g *gathering) completeImages(ctx context.Context, all []host.Attached) {
 		return g.v.asksAbout(i, g.named(), len(use[i.Inspect.ID]) > 0)
 	})
 	for _, item := range g.items {
-		if f, ok := item.Subject.(*dockerfile.File); ok && len(said) > 0 {
-			g.r.fresh(ctx, f)
-		}
 		i, ok := item.Subject.(*image.Image)
 		if !ok {
 			continue
@@ -47,6 +44,14 @@ func (g *gathering) completeImages(ctx context.Context, all []host.Attached) {
 			item.Subject = g.v.look(ctx, g.r.client, i).of(i)
 		default:
 			item.Subject = g.v.scan(ctx, i, g.v.saved(g.r.client, i, func(int) {})).of(i)
+		}
+		if i, ok := item.Subject.(*image.Image); ok {
+			g.v.verdict(i)
+		}
+	}
+	for _, item := range g.items {
+		if f, ok := item.Subject.(*dockerfile.File); ok {
+			g.r.fresh(ctx, f)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/distribution/reference"
@@ -16,10 +17,11 @@ import (
 // images knows the engine's images: listed cheaply at once, inspected when
 // somebody needs to know more, and then only once.
 type images struct {
-	mu        sync.Mutex
-	listed    map[string]image.Summary          // by id
-	ids       map[string]string                 // id by familiar reference
-	inspected map[string]*image.InspectResponse // by id
+	mu           sync.Mutex
+	listed       map[string]image.Summary          // by id
+	ids          map[string]string                 // id by familiar reference
+	byRepository map[string]map[string]bool        // references with a tag, by familiar name
+	inspected    map[string]*image.InspectResponse // by id
 }
 
 // list reads all images and returns the ids of those that are new or have
@@ -32,7 +34,7 @@ func (x *images) list(ctx context.Context, c *client.Client) (changed, gone []st
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	before := x.listed
-	x.listed, x.ids = map[string]image.Summary{}, map[string]string{}
+	x.listed, x.ids, x.byRepository = map[string]image.Summary{}, map[string]string{}, map[string]map[string]bool{}
 	if x.inspected == nil {
 		x.inspected = map[string]*image.InspectResponse{}
 	}
@@ -40,6 +42,14 @@ func (x *images) list(ctx context.Context, c *client.Client) (changed, gone []st
 		x.listed[s.ID] = s
 		for _, ref := range slices.Concat(s.RepoTags, s.RepoDigests) {
 			x.ids[ref] = s.ID
+		}
+		for _, ref := range s.RepoTags {
+			if at := strings.LastIndexByte(ref, ':'); at > 0 {
+				if x.byRepository[ref[:at]] == nil {
+					x.byRepository[ref[:at]] = map[string]bool{}
+				}
+				x.byRepository[ref[:at]][ref] = true
+			}
 		}
 		old, known := before[s.ID]
 		if !known || !slices.Equal(old.RepoTags, s.RepoTags) || !slices.Equal(old.RepoDigests, s.RepoDigests) {

@@ -64,6 +64,10 @@ func (v *Inventory) LookUp(ctx context.Context) {
 
 func (w *world) lookAgain(ctx context.Context) {
 	done, quick := maps.Clone(w.scans.done), maps.Clone(w.scans.quick)
+	w.v.verdicts.forget()
+	for _, item := range w.items {
+		w.baseRead(item)
+	}
 	go w.v.guard(ctx, func() {
 		for id, q := range quick {
 			again := w.v.judgedQuickly(q)

@@ -74,6 +74,7 @@ type Inventory struct {
 	client   atomic.Pointer[client.Client] // of the session, nil before the first
 	builders atomic.Pointer[[]Item]        // Dockerfiles and compose files at hand, in order; nil while nobody looked
 	asked    registries
+	verdicts verdicts
 	follow   follower
 
 	engineAgain, filesAgain chan struct{} // asks a source to list everything again
@@ -98,13 +99,14 @@ type world struct {
 	reading map[identity]bool // being read; true: changed again meanwhile
 	images  *images
 
-	era      int                        // counts engines: what was read of an earlier one is history
-	attached map[identity]host.Attached // what each container uses of the host
-	stale    hostParts                  // of the host, since it was read
-	users    map[identity]string        // image of each container, by id
-	builders bool                       // Dockerfiles or compose files changed since images were told
-	scans    scans
-	inquiry  inquiry
+	era         int                        // counts engines: what was read of an earlier one is history
+	attached    map[identity]host.Attached // what each container uses of the host
+	stale       hostParts                  // of the host, since it was read
+	users       map[identity]string        // image of each container, by id
+	builders    bool                       // Dockerfiles or compose files changed since images were told
+	scans       scans
+	inquiry     inquiry
+	remembering remembering
 
 	observing map[identity]context.CancelFunc // containers whose use is followed
 
@@ -182,6 +184,7 @@ func (w *world) run(ctx context.Context, updates chan<- Update) {
 			f(w)
 			w.look(ctx)
 			w.ask(ctx)
+			w.lookUpBases(ctx)
 		case <-w.due:
 			w.read(ctx, slots)
 		case out <- update:
@@ -294,6 +297,7 @@ func (v *Inventory) readPart(ctx, asking context.Context, r reader, era int, par
 				}
 			case res.failed == nil:
 				w.put(w.renewed(w.withFiles(res.item)))
+				w.baseRead(res.item)
 				if v.policy.Load() != policy { // it changed while this was read
 					w.rejudge(w.items[identify(res.ref)])
 				}
@@ -339,7 +343,7 @@ func (v *Inventory) reader(ctx context.Context, x *images, c *client.Client) rea
 		}
 		return factsOf(info)
 	}
-	r := reader{client: c, lists: l, facts: sync.OnceValue(facts), images: x, registry: &v.asked, direct: v.options.Registry, ask: v.options.Ask, project: projectRules(v.policy.Load()), keys: keyRecord{v.options.Keys}}
+	r := reader{client: c, lists: l, facts: sync.OnceValue(facts), images: x, registry: &v.asked, direct: v.options.Registry, verdicts: &v.verdicts, ask: v.options.Ask, project: projectRules(v.policy.Load()), keys: keyRecord{v.options.Keys}}
 	if !v.options.Demo {
 		if r.site = v.options.Site; r.site.Root == nil {
 			r.site = here()

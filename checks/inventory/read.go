@@ -36,6 +36,8 @@ type reader struct {
 	contexts *contexts
 	registry *registries
 	direct   *registry.Client // nil: only the engine asks
+	verdicts *verdicts
+	thorough func(id string) bool // looks what is remembered of an image; nil: that was done, or is done later
 	ask      registry.Mode
 	samples  *atomic.Int32 // of stats that were taken; nil: only what an inspection shows
 
@@ -212,7 +214,10 @@ func (r reader) parsed(ctx context.Context, ref checks.Ref, src []byte) (*docker
 		}
 		if i != nil {
 			b := baseFacts(i)
-			b.Served = r.remembered(base, i, b.Digest)
+			r.remembered(base, i, &b)
+			if err := r.vulnerable(ctx, base, &b); err != nil {
+				return nil, err
+			}
 			f.Bases[base] = b
 		}
 	}

@@ -69,6 +69,9 @@ func (w *world) withFiles(item Item) Item {
 	case slices.Contains(w.scans.asked, i.Inspect.ID):
 		item.Status.Layers.State = LayersWaiting
 	}
+	if seen, ok := item.Subject.(*image.Image); ok && w.v.verdict(seen) {
+		w.baseJudged(i.Inspect.ID)
+	}
 	return item
 }
 

@@ -102,7 +102,7 @@ func TestServesOtherPlatform(t *testing.T) {
 	first := index(ours, theirs)
 	c := New(Keychain{}, Cache{})
 	s, err := c.Serves(t.Context(), named(t, host+"/multi:1"), amd64, []string{"sha256:" + strings.Repeat("0", 64)})
-	if err != nil || s.Digest.String() != first || s.Platform.String() != ours["digest"] {
+	if err != nil || s.Digest.String() != first || s.Platform.String() != ours["digest"] || !slices.Equal(s.Platforms, []string{"linux/amd64", "linux/arm64/v8"}) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if _, err := c.Serves(t.Context(), named(t, host+"/multi:1"), ocispec.Platform{OS: "windows", Architecture: "amd64"}, nil); !errors.Is(err, errPlatform) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/distribution/reference"
@@ -23,6 +24,19 @@ type Served struct {
 	Platform digest.Digest // of its manifest
 	Config   digest.Digest // of its configuration, the id of the image in most engines
 	Created  time.Time     // zero when not said
+
+	// Platforms that there are images for, as [PlatformName] calls them: of an
+	// index, and known only where that was read.
+	Platforms []string `json:",omitempty"`
+}
+
+// PlatformName returns p as docker's --platform takes it: "linux/arm/v7".
+func PlatformName(p ocispec.Platform) string {
+	name := p.OS + "/" + p.Architecture
+	if p.Variant != "" {
+		name += "/" + p.Variant
+	}
+	return name
 }
 
 // Serves asks what name, which has a tag, stands for on a platform. Where that
@@ -85,6 +99,7 @@ func (c *Client) platform(ctx context.Context, name reference.Named, d ocispec.D
 		if err := json.Unmarshal(data, &index); err != nil {
 			return fmt.Errorf("index of %s: %w", name, err)
 		}
+		s.Platforms = platformsOf(index.Manifests)
 		var ok bool
 		if d, ok = choose(index.Manifests, p); !ok {
 			return errPlatform
@@ -120,6 +135,22 @@ func (c *Client) manifest(ctx context.Context, r *remote.Repository, d ocispec.D
 
 func isIndex(mediaType string) bool {
 	return mediaType == ocispec.MediaTypeImageIndex || mediaType == "application/vnd.docker.distribution.manifest.list.v2+json"
+}
+
+// mostPlatforms is how many platforms of an index are remembered.
+const mostPlatforms = 64
+
+// platformsOf returns the platforms of an index, without what is beside images.
+func platformsOf(manifests []ocispec.Descriptor) []string {
+	var out []string
+	for _, m := range manifests {
+		if p := m.Platform; p != nil && p.OS != "unknown" && p.OS != "" && p.Architecture != "" && len(out) < mostPlatforms {
+			if name := PlatformName(*p); !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
 }
 
 // choose returns the manifest for p. A variant decides only where several

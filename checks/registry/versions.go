@@ -80,6 +80,15 @@ func IsVersion(tag string) bool {
 	return ok
 }
 
+// Before reports whether both tags are versions, and tag is the earlier one as far
+// as both say: 12 is not before 12.5, since it moves by itself.
+func Before(tag, other string) bool {
+	a, ok := parseVersion(tag)
+	b, also := parseVersion(other)
+	n := min(len(a.numbers), len(b.numbers))
+	return ok && also && slices.Compare(a.numbers[:n], b.numbers[:n]) < 0
+}
+
 // Newer returns the tags among all that are later versions in the same form as
 // tag: the last one of its own major version, and the last one of all, where
 // there are any; nothing for a tag that is no version. A tag of one number, like
