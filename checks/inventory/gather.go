@@ -216,7 +216,9 @@ func (v *Inventory) freshly(ctx context.Context) (r reader, done func(), err err
 	} else if _, _, err = x.list(ctx, c); err != nil {
 		c, err = nil, v.target.Load().Explain(err)
 	}
-	return v.reader(ctx, x, c), done, err
+	r = v.reader(ctx, x, c)
+	r.thorough = v.remember
+	return r, done, err
 }
 
 // Read returns a fresh snapshot of one subject, for a fix to be planned on or
@@ -227,7 +229,6 @@ func (v *Inventory) Read(ctx context.Context, ref checks.Ref) (checks.Subject, e
 	if err != nil && fromEngine(ref.Kind) {
 		return nil, err // a file is read without what the engine knows
 	}
-	r.thorough = v.remember
 	if r.client != nil && ref.Kind == checks.Container {
 		if _, err := r.lists.info(); err != nil {
 			return nil, err
