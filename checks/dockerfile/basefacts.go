@@ -56,6 +56,9 @@ var baseImageKnownVulnerable = check(checks.Check{
 }, func(f *File, report func(checks.Finding)) {
 	f.eachBase(func(s *Stage, r reference) {
 		b, _ := f.base(s)
+		if f.repairs(s, b.Repaired) {
+			b.Fixable = b.Beyond
+		}
 		if len(b.Fixable) == 0 || s.Parent != nil {
 			return
 		}
@@ -84,6 +87,11 @@ var baseImageKnownVulnerable = check(checks.Check{
 					}}, nil
 				},
 			}}
+		}
+		if f.New { // it was written for the sake of this very image
+			finding.Fixes = append(f.repairFix(s, b), finding.Fixes...)
+		} else {
+			finding.Fixes = append(finding.Fixes, f.repairFix(s, b)...)
 		}
 		report(finding)
 	})

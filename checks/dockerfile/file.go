@@ -53,6 +53,9 @@ type Base struct {
 	Platforms []string // that the image exists for: "linux/amd64"
 	Fixable   []string // serious known vulnerabilities with a fix, the worst first: "CVE-2024-1234"
 	Unrated   bool     // nobody has rated those of Fixable
+	Beyond    []string // those of Fixable that no package of the distribution repairs
+	Repaired  []string // packages of the distribution whose newer versions repair the others
+	Manager   string   // the program in the image that installs them: "apt-get"; "" for none
 	Better    []string // tags with fewer of them, the best first
 }
 

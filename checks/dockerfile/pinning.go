@@ -21,7 +21,7 @@ func pinnings() []pinning {
 		{
 			id: "apt-version-unpinned", title: "apt packages without a version", severity: checks.Info,
 			refs: []string{"hadolint DL3008", "OWASP Docker rule 9"}, tools: []string{"apt-get", "apt", "aptitude"},
-			installs: func(k *call) bool { return k.is("install") },
+			installs: func(k *call) bool { return k.is("install") && !k.has("--only-upgrade") }, // which wants the newest
 			unpinned: func(_ *call, p string) bool {
 				return !strings.ContainsAny(p, "=/") && !strings.HasSuffix(p, ".deb") && !strings.HasSuffix(p, "-")
 			},

@@ -193,12 +193,12 @@ func ShortID(id string) string {
 
 func check(c checks.Check, run func(*Image, func(checks.Finding))) *checks.Check {
 	c.Kind = checks.Image
-	layer, atSource := sourced[c.ID]
+	remedy, atSource := sourced[c.ID]
 	c.Run = func(s checks.Subject, report func(checks.Finding)) {
 		i := s.(*Image)
 		run(i, func(f checks.Finding) {
 			if atSource && len(f.Fixes) == 0 {
-				f.Fixes = i.atSource(layer)
+				f.Fixes = i.atSource(remedy)
 			}
 			report(f)
 		})

@@ -2,10 +2,13 @@ package image
 
 import (
 	"cmp"
+	"path"
 	"slices"
 
 	"plimsoll/checks"
+	"plimsoll/checks/image/layers"
 	"plimsoll/checks/lifecycle"
+	"plimsoll/checks/packages"
 	"plimsoll/checks/vulnerability"
 )
 
@@ -17,6 +20,10 @@ type Repairs struct {
 	Unrated bool
 	Blind   []string // parts of the image of which nothing is known, sorted
 	Ended   bool     // its distribution repairs nothing any more
+
+	Beyond   []string // those of IDs that no package of the distribution repairs
+	Packages []string // packages of the distribution whose newer versions repair the others, sorted
+	Manager  string   // the program in the image that installs them: "apt-get"; "" when there is none
 }
 
 // Compare orders by how bad it is.
@@ -34,7 +41,8 @@ func (r Repairs) rated() int {
 
 // Equal reports whether r and other say the same.
 func (r Repairs) Equal(other Repairs) bool {
-	return slices.Equal(r.IDs, other.IDs) && slices.Equal(r.Blind, other.Blind) && r.Ended == other.Ended && r.Unrated == other.Unrated
+	return slices.Equal(r.IDs, other.IDs) && slices.Equal(r.Blind, other.Blind) && r.Ended == other.Ended && r.Unrated == other.Unrated &&
+		slices.Equal(r.Beyond, other.Beyond) && slices.Equal(r.Packages, other.Packages) && r.Manager == other.Manager
 }
 
 // SeesAsMuchAs reports whether r is blind for nothing that other was not blind
@@ -60,7 +68,16 @@ func (i *Image) Repairs() (r Repairs, known bool) {
 		if !slices.Contains(r.IDs, v.ID) {
 			r.IDs = append(r.IDs, v.ID)
 		}
+		switch name := v.Package.Name; {
+		case !v.Package.Type.Distribution():
+			r.Beyond = append(r.Beyond, v.ID)
+		case !slices.Contains(r.Packages, name):
+			r.Packages, r.Manager = append(r.Packages, name), i.manager(v.Package.Type)
+		}
 	}
+	slices.Sort(r.Packages)
+	slices.Sort(r.Beyond)
+	r.Beyond = slices.Compact(r.Beyond)
 	if known := i.LookedUp(); known != nil {
 		for _, n := range known.NoData {
 			r.Blind = append(r.Blind, n.What)
@@ -76,4 +93,30 @@ func (i *Image) Repairs() (r Repairs, known bool) {
 		r.Ended = there && found.Ended(lifecycle.Day(i.Now))
 	}
 	return r, true
+}
+
+// managers are the programs that install packages of a kind, the best first.
+var managers = map[packages.Type][]string{
+	packages.Deb: {"apt-get"},
+	packages.APK: {"apk"},
+	packages.RPM: {"dnf", "microdnf", "tdnf", "yum", "zypper"},
+}
+
+// manager returns the program in i that installs packages of type t, "" when there
+// is none or it is not known which.
+func (i *Image) manager(t packages.Type) string {
+	if i.Files == nil {
+		if all := managers[t]; len(all) == 1 {
+			return all[0]
+		}
+		return ""
+	}
+	for _, program := range managers[t] {
+		if slices.ContainsFunc(i.Files.Tools, func(f layers.Found) bool {
+			return f.Rule == layers.PackageManager && path.Base(f.Path) == program
+		}) {
+			return program
+		}
+	}
+	return ""
 }

@@ -30,41 +30,58 @@ func (i *Image) Reference() string {
 	return ""
 }
 
+// A remedy is what puts a problem of an image right where no Dockerfile of it is known.
+type remedy int
+
+const (
+	rebuild remedy = iota // nothing but another build
+	layer                 // a Dockerfile that builds on it
+	newer                 // the same, where its distribution has newer packages
+)
+
 // atSource returns the fix that puts a problem of i right in the Dockerfile that
 // builds it. Where none is known, and one more layer is enough, it writes one that
 // builds on i.
-func (i *Image) atSource(layer bool) []checks.Fix {
-	switch {
-	case len(i.Builds) > 0:
+func (i *Image) atSource(r remedy) []checks.Fix {
+	if len(i.Builds) > 0 {
 		return []checks.Fix{{ID: "dockerfile", Title: checks.Msg("put it right in what builds it: %s", terminal.Line(i.Builds[0].Name)), Source: true}}
-	case layer && i.Reference() != "":
+	}
+	if r == newer {
+		repairs, _ := i.Repairs()
+		if r = rebuild; repairs.Manager != "" {
+			r = layer
+		}
+	}
+	if r == layer && i.Reference() != "" {
 		return []checks.Fix{{ID: "dockerfile", Title: checks.Msg("write a Dockerfile that builds on it and puts this right"), Source: true}}
 	}
 	return nil
 }
 
-// sourced are the checks whose problem is put right where the image is built, and
-// whether a layer on top of the image is enough.
-var sourced = map[string]bool{
-	"image-user-root":                    true,
-	"image-healthcheck-missing":          true,
-	"image-secret-in-env":                false,
-	"image-secret-in-history":            false,
-	"image-shell-form-entrypoint":        false,
-	"image-sudo-present":                 false,
-	"image-history-sudo":                 false,
-	"image-history-add":                  false,
-	"image-history-update-alone":         false,
-	"image-history-cache-left":           false,
-	"image-history-tls-or-signature-off": false,
-	"image-exposes-admin-port":           false,
-	"image-exposes-privileged-port":      false,
-	"image-volume-sensitive-path":        false,
-	"image-setuid-setgid-files":          false,
-	"image-world-writable-files":         false,
-	"image-private-key":                  false,
-	"image-credential-file":              false,
-	"image-secret-in-file":               false,
-	"image-eol-os":                       false,
-	"image-vulnerable-from-base":         false,
+// sourced are the checks whose problem is put right where the image is built.
+var sourced = map[string]remedy{
+	"image-user-root":                    layer,
+	"image-healthcheck-missing":          layer,
+	"image-vulnerable-critical":          newer,
+	"image-vulnerable-known-exploited":   newer,
+	"image-vulnerable-likely-exploited":  newer,
+	"image-vulnerable-from-base":         newer,
+	"image-secret-in-env":                rebuild,
+	"image-secret-in-history":            rebuild,
+	"image-shell-form-entrypoint":        rebuild,
+	"image-sudo-present":                 rebuild,
+	"image-history-sudo":                 rebuild,
+	"image-history-add":                  rebuild,
+	"image-history-update-alone":         rebuild,
+	"image-history-cache-left":           rebuild,
+	"image-history-tls-or-signature-off": rebuild,
+	"image-exposes-admin-port":           rebuild,
+	"image-exposes-privileged-port":      rebuild,
+	"image-volume-sensitive-path":        rebuild,
+	"image-setuid-setgid-files":          rebuild,
+	"image-world-writable-files":         rebuild,
+	"image-private-key":                  rebuild,
+	"image-credential-file":              rebuild,
+	"image-secret-in-file":               rebuild,
+	"image-eol-os":                       rebuild,
 }

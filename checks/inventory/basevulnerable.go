@@ -122,11 +122,13 @@ func (r reader) vulnerable(ctx context.Context, ref string, b *dockerfile.Base) 
 		}
 	}
 	b.Fixable, b.Unrated, b.Better = nil, false, nil
+	b.Beyond, b.Repaired, b.Manager = nil, nil, ""
 	own, _ := r.verdicts.get(b.ID)
 	if !own.known || len(own.IDs) == 0 {
 		return nil
 	}
 	b.Fixable, b.Unrated = own.IDs, own.Unrated
+	b.Beyond, b.Repaired, b.Manager = own.Beyond, own.Packages, own.Manager
 	mine, err := r.images.inspect(ctx, r.client, b.ID)
 	if err != nil || mine == nil {
 		return err

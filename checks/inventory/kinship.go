@@ -308,7 +308,7 @@ var causes = [][]string{
 	{"world-writable-path", "image-world-writable-files"},
 	{"secret-file-copied", "context-copies-vcs-or-env", "image-private-key", "image-credential-file", "image-secret-in-file"},
 	{"base-image-eol", "image-eol-os"},
-	{"base-image-known-vulnerable", "image-vulnerable-from-base"},
+	{"base-image-known-vulnerable", "image-vulnerable-critical", "image-vulnerable-known-exploited", "image-vulnerable-likely-exploited", "image-vulnerable-from-base"},
 }
 
 // SameCause reports whether two checks see the same problem.
