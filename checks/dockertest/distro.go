@@ -79,7 +79,7 @@ func Busybox(tb TB, c *client.Client, prefix, name string) {
 	if err := t.Close(); err != nil {
 		tb.Fatalf("packing busybox: %v", err)
 	}
-	imported(tb, c, &out, prefix, name, `CMD ["sh"]`)
+	Import(tb, c, &out, prefix, name, `CMD ["sh"]`)
 }
 
 // Debian puts an image called prefix+name with the smallest Debian 12 into a
@@ -100,7 +100,7 @@ func Debian(tb TB, c *client.Client, prefix, name string) {
 		tb.Fatalf("making a Debian image: %v", err)
 	}
 	defer archive.Close()
-	imported(tb, c, archive, prefix, name, `CMD ["bash"]`)
+	Import(tb, c, archive, prefix, name, `CMD ["bash"]`)
 }
 
 type missingProgram struct{ error }
@@ -195,7 +195,9 @@ func localPackages(root string) error {
 	return os.WriteFile(filepath.Join(root, "etc/apt/sources.list"), []byte("deb [trusted=yes] file:/repository ./\n"), 0o644)
 }
 
-func imported(tb TB, c *client.Client, root io.Reader, prefix, name string, changes ...string) {
+// Import makes an image of one layer from an archive of its files, called prefix and
+// name; it is labelled as the tests' own.
+func Import(tb TB, c *client.Client, root io.Reader, prefix, name string, changes ...string) {
 	tb.Helper()
 	for key, value := range Labels(prefix) {
 		changes = append(changes, fmt.Sprintf("LABEL %s=%q", key, value))

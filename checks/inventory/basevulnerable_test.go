@@ -3,14 +3,11 @@ package inventory
 import (
 	"archive/tar"
 	"bytes"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/moby/moby/client"
 
 	"plimsoll/checks"
 	"plimsoll/checks/dockerfile"
@@ -173,7 +170,8 @@ func TestBaseFromAQuickLook(t *testing.T) {
 // TestBaseOnARealEngine does the same with images of a real engine.
 func TestBaseOnARealEngine(t *testing.T) {
 	c := dockertest.Real(t)
-	repository := dockertest.Prefix(t, c) + "base"
+	prefix := dockertest.Prefix(t, c)
+	repository := prefix + "base"
 	for tag, version := range map[string]string{"2.0": "2.36-9", "2.1": "2.36-10"} {
 		var root bytes.Buffer
 		w := tar.NewWriter(&root)
@@ -191,14 +189,7 @@ func TestBaseOnARealEngine(t *testing.T) {
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
-		made, err := c.ImageImport(t.Context(), client.ImageImportSource{Source: &root, SourceName: "-"}, repository+":"+tag, client.ImageImportOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.Copy(io.Discard, made); err != nil {
-			t.Fatal(err)
-		}
-		made.Close()
+		dockertest.Import(t, c, &root, prefix, "base:"+tag)
 	}
 	target, err := engine.Resolve(c.DaemonHost())
 	if err != nil {

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"plimsoll/checks/dockertest"
 )
 
 // collect gathers what files, by path, say, as one layer.
@@ -179,10 +180,9 @@ func TestJar(t *testing.T) {
 	}
 }
 
-// TestRPM reads databases of real distributions, which a module among our
-// dependencies brings along for its own tests.
+// TestRPM reads databases of real distributions.
 func TestRPM(t *testing.T) {
-	dir := rpmSamples(t)
+	dir := dockertest.Samples(t, "rpm")
 	for file, test := range map[string]struct {
 		path string
 		n    int
@@ -211,15 +211,6 @@ func TestRPM(t *testing.T) {
 			collect(map[string][]byte{test.path: broken})
 		}
 	}
-}
-
-func rpmSamples(t testing.TB) string {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/google/osv-scalibr").Output()
-	dir := filepath.Join(strings.TrimSpace(string(out)), "extractor", "filesystem", "os", "rpm", "testdata")
-	if _, missing := os.Stat(dir); err != nil || missing != nil {
-		t.Skipf("no databases of rpm to read: %v, %v", err, missing)
-	}
-	return dir
 }
 
 // TestDebian compares with what dpkg-query says of a real database.

@@ -1,8 +1,11 @@
 package quicklook
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -210,3 +213,75 @@ func TestRealEngine(t *testing.T) {
 
 // prefixLabel is inherited from the image by what is made of it.
 const prefixLabel = dockertest.Label + ".prefix"
+
+// TestOtherDistributions looks at databases of rpm, in each of its three forms, and
+// of apk, of real distributions: what the layers would tell is found.
+func TestOtherDistributions(t *testing.T) {
+	for name, test := range map[string]struct {
+		manager, file, path string
+		n                   int
+		has                 string
+	}{
+		"CentOS 7, Berkeley DB": {"rpm", "Packages", "var/lib/rpm/Packages", 148, "rpm bash 4.2.46-34.el7"},
+		"SUSE, ndb":             {"rpm", "Packages.db", "usr/lib/sysimage/rpm/Packages.db", 132, "rpm coreutils 8.32-150400.7.5"},
+		"RHEL 9, SQLite":        {"rpm", "rpmdb.sqlite", "var/lib/rpm/rpmdb.sqlite", 141, "rpm openssl-libs 1:3.0.7-6.el9_2"},
+		"Alpine":                {"apk", "installed", "lib/apk/db/installed", 15, "apk musl 1.2.4-r0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data, err := os.ReadFile(filepath.Join(dockertest.Samples(t, test.manager), test.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := dockertest.Run(t)
+			add := func(tag string, data []byte) {
+				server.AddImage(dockertest.Image{Tags: []string{tag}, Layers: []string{"sha256:" + strings.Repeat("3", 64)}, Content: [][]dockertest.File{{
+					{Path: "etc/os-release", Text: "ID=some\nVERSION_ID=1\n"}, {Path: test.path, Text: string(data)},
+				}}})
+			}
+			add("whole:1", data)
+			found, err := look(t, t.Context(), server.Client(t), "whole:1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := names(found)
+			if len(got) != test.n || !slices.Contains(got, test.has) || len(found.Trouble) > 0 || found.Release == nil || found.Release.ID != "some" {
+				t.Errorf("%d packages of %v, %q, want %d with %s: %q", len(got), found.Release, found.Trouble, test.n, test.has, got)
+			}
+			if test.manager == "apk" {
+				return
+			}
+			add("cut:1", data[:len(data)/3]) // said, not passed off as all there is
+			found, err = look(t, t.Context(), server.Client(t), "cut:1")
+			if err != nil || len(found.Packages) >= test.n || len(found.Trouble) == 0 {
+				t.Errorf("cut short: %d packages, %q, %v", len(found.Packages), found.Trouble, err)
+			}
+			nothingLeft(t, server.Client(t), Label)
+		})
+	}
+}
+
+// TestRealRPM looks into an image of the real engine that is laid out like Fedora:
+// the directory of old is a link to that of today.
+func TestRealRPM(t *testing.T) {
+	c := dockertest.Real(t)
+	prefix := dockertest.Prefix(t, c)
+	data, err := os.ReadFile(filepath.Join(dockertest.Samples(t, "rpm"), "rpmdb.sqlite"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := packed(t,
+		file("etc/os-release"), "ID=fedora\nVERSION_ID=40\n",
+		file("usr/lib/sysimage/rpm/rpmdb.sqlite"), string(data),
+		tar.Header{Name: "var/lib/rpm", Typeflag: tar.TypeSymlink, Linkname: "../../usr/lib/sysimage/rpm"}, "",
+		file("lib/apk/db/installed"), "P:musl\nV:1.2.5-r0\nA:x86_64\n\n",
+	)
+	dockertest.Import(t, c, bytes.NewReader(root), prefix, "fedora:1")
+	found, err := look(t, t.Context(), c, prefix+"fedora:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := names(found); len(got) != 142 || !slices.Contains(got, "rpm openssl-libs 1:3.0.7-6.el9_2") || !slices.Contains(got, "apk musl 1.2.5-r0") || len(found.Trouble) > 0 {
+		t.Errorf("%d packages, %q: %q", len(got), found.Trouble, got)
+	}
+	nothingLeft(t, c, prefixLabel+"="+prefix)
+}

@@ -4,8 +4,10 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -94,11 +96,26 @@ func verifies(public crypto.PublicKey, message, sig []byte) bool {
 	sum := sha256.Sum256(message)
 	switch k := public.(type) {
 	case *ecdsa.PublicKey:
-		return ecdsa.VerifyASN1(k, sum[:], sig)
+		return ecdsa.VerifyASN1(k, sum[:], sig) || stronger(k, message, sig)
 	case ed25519.PublicKey:
 		return ed25519.Verify(k, message, sig)
 	case *rsa.PublicKey:
 		return rsa.VerifyPKCS1v15(k, crypto.SHA256, sum[:], sig) == nil
+	}
+	return false
+}
+
+// stronger checks a signature over the hash that is as strong as the curve of a
+// key. Cosign signs so since 2.6.0; before, it took SHA-256 for each curve, which
+// its verify takes until 3.1 unless it is told otherwise.
+func stronger(k *ecdsa.PublicKey, message, sig []byte) bool {
+	switch k.Curve {
+	case elliptic.P384():
+		sum := sha512.Sum384(message)
+		return ecdsa.VerifyASN1(k, sum[:], sig)
+	case elliptic.P521():
+		sum := sha512.Sum512(message)
+		return ecdsa.VerifyASN1(k, sum[:], sig)
 	}
 	return false
 }
