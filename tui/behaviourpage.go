@@ -142,6 +142,7 @@ func (d *behaviourPage) key(_ *ui, k tea.KeyPressMsg) action {
 		if s := d.asked(all); s != nil {
 			return d.m.openSysdig(s)
 		}
+		return say{d.m.T("select a container first"), true}
 	case "Q":
 		if s, ok := d.subject(all); ok {
 			d.m.visit(s, all[d.cursor])

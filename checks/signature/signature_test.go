@@ -2,13 +2,15 @@ package signature
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
+	_ "crypto/sha256" // for [crypto.Hash.New]
+	_ "crypto/sha512"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -19,6 +21,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +41,7 @@ type signer struct {
 	t    *testing.T
 	repo registrytest.Repository
 	key  crypto.Signer
+	hash crypto.Hash // 0: SHA-256
 }
 
 func (s signer) sign(message []byte) []byte {
@@ -47,8 +51,10 @@ func (s signer) sign(message []byte) []byte {
 	if k, ok := s.key.(ed25519.PrivateKey); ok {
 		sig = ed25519.Sign(k, message)
 	} else {
-		sum := sha256.Sum256(message)
-		sig, err = s.key.Sign(rand.Reader, sum[:], crypto.SHA256)
+		hash := cmp.Or(s.hash, crypto.SHA256)
+		h := hash.New()
+		h.Write(message)
+		sig, err = s.key.Sign(rand.Reader, h.Sum(nil), hash)
 	}
 	if err != nil {
 		s.t.Fatal(err)
@@ -154,7 +160,7 @@ func newWorld(t *testing.T, key crypto.Signer) *world {
 	t.Helper()
 	host := registrytest.Start(t)
 	w := &world{t: t, host: host, client: registry.New(registry.Keychain{}, registry.Cache{})}
-	w.signer = signer{t, registrytest.Repository{TB: t, Host: host, Name: "acme/shop"}, key}
+	w.signer = signer{t, registrytest.Repository{TB: t, Host: host, Name: "acme/shop"}, key, 0}
 	dir := t.TempDir()
 	public, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
@@ -253,6 +259,38 @@ func TestCosignTags(t *testing.T) {
 		keyless := s.repo.Image("keyless", "keyless", time.Now())["digest"].(string)
 		stranger.classic(keyless, keyless, map[string]string{"dev.sigstore.cosign/certificate": "…"})
 		w.expect(w.policy, "keyless", "cosign found "+whyKeyless+"; refused")
+	}
+}
+
+// TestCurves has keys on each curve: cosign signs with the hash of the strength of
+// the curve since 2.6.0, and did with SHA-256 before. No other will do.
+func TestCurves(t *testing.T) {
+	for _, c := range []struct {
+		curve elliptic.Curve
+		good  []crypto.Hash
+	}{
+		{elliptic.P256(), []crypto.Hash{crypto.SHA256}},
+		{elliptic.P384(), []crypto.Hash{crypto.SHA256, crypto.SHA384}},
+		{elliptic.P521(), []crypto.Hash{crypto.SHA256, crypto.SHA512}},
+	} {
+		key, err := ecdsa.GenerateKey(c.curve, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := newWorld(t, key)
+		s := w.signer
+		for _, s.hash = range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+			tag := strings.ToLower(strings.ReplaceAll(s.hash.String(), "-", ""))
+			image := s.repo.Image(tag, tag, time.Now())
+			digest := image["digest"].(string)
+			want := "cosign failed " + whyWrong + "; cosign failed " + whyWrong + "; refused"
+			if slices.Contains(c.good, s.hash) {
+				want = "cosign verified acme.pub; cosign verified acme.pub"
+			}
+			s.classic(digest, digest, nil)
+			s.attach(image, s.bundle(image, predicateSigned))
+			w.expect(w.policy, tag, want)
+		}
 	}
 }
 
