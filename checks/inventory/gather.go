@@ -12,7 +12,6 @@ import (
 	"plimsoll/checks"
 	"plimsoll/checks/container"
 	"plimsoll/checks/engine"
-	"plimsoll/checks/image"
 )
 
 // A Selection names what to gather once, without following it.
@@ -235,20 +234,12 @@ func (v *Inventory) Read(ctx context.Context, ref checks.Ref) (checks.Subject, e
 		}
 	}
 	subject, err := r.read(ctx, ref)
-	if err != nil {
-		return nil, err
+	if c, ok := subject.(*container.Container); ok && err == nil {
+		seen := *r.look(ctx, c)
+		seen.Served = r.registry.known(c.Settings.Image)
+		subject = &seen
 	}
-	switch s := subject.(type) {
-	case *container.Container:
-		seen := *r.look(ctx, s)
-		seen.Served = r.registry.known(s.Settings.Image)
-		return &seen, nil
-	case *image.Image:
-		if builders := v.builders.Load(); builders != nil {
-			s.Builds = buildsOf(s, *builders)
-		}
-	}
-	return subject, nil
+	return subject, err
 }
 
 // Target returns the engine that the inventory is of, nil without one.

@@ -23,7 +23,6 @@ func (g *gathering) completeImages(ctx context.Context, all []host.Attached) {
 			files[identify(item.Ref)] = *item
 		}
 		builders = buildersOf(files)
-		g.v.builders.Store(&builders)
 	}
 	said := g.v.upstreams(ctx, g.items, g.named(), func(i *image.Image) bool {
 		return g.v.asksAbout(i, g.named(), len(use[i.Inspect.ID]) > 0)

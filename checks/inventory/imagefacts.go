@@ -105,7 +105,6 @@ func (w *world) imagesSee() {
 	var builders []Item
 	if w.out.complete && len(w.v.options.Roots) > 0 {
 		builders = buildersOf(w.items)
-		w.v.builders.Store(&builders)
 	}
 	renewed := w.builders
 	w.builders = false

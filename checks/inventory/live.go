@@ -72,7 +72,6 @@ type Inventory struct {
 	inbox    chan func(*world)
 	target   atomic.Pointer[engine.Target] // nil without an engine
 	client   atomic.Pointer[client.Client] // of the session, nil before the first
-	builders atomic.Pointer[[]Item]        // Dockerfiles and compose files at hand, in order; nil while nobody looked
 	asked    registries
 	verdicts verdicts
 	follow   follower

@@ -125,13 +125,10 @@ func (a *assembly) file(ask fixes.Ask, behalf ...checks.Ref) {
 // atSource asks for the change of the file that builds an image. One that is to be
 // written anew is a part of its own.
 func (a *assembly) atSource(ctx context.Context, ask fixes.Ask) {
-	subject, request, err := a.d.refresh(ctx, ask.Subject, ask.Request)
-	if err == nil {
-		var file checks.Subject
-		if file, request, err = a.d.source(ctx, subject, request); err == nil && !isNew(file) {
-			a.file(fixes.Ask{Subject: file, Request: request}, ask.Subject.Ref())
-			return
-		}
+	file, request, err := a.d.source(ctx, ask.Subject, ask.Request)
+	if err == nil && !isNew(file) {
+		a.file(fixes.Ask{Subject: file, Request: request}, ask.Subject.Ref())
+		return
 	}
 	part := fixes.Part{Asks: []fixes.Ask{ask}, Err: err}
 	if err == nil {

@@ -74,10 +74,13 @@ func (d *Dispatcher) Plan(ctx context.Context, subject checks.Subject, request f
 		return nil, err
 	}
 	request = moved(request)
+	if asksSource(request) {
+		return d.atSource(ctx, subject, request)
+	}
 	if subject, request, err = d.refresh(ctx, subject, request); err != nil {
 		return nil, err
 	}
-	if request.WriteBack || asksSource(request) {
+	if request.WriteBack {
 		return d.atSource(ctx, subject, request)
 	}
 	plan, err := d.plan(ctx, m, subject, request)
@@ -104,7 +107,8 @@ func (d *Dispatcher) plan(ctx context.Context, m Mechanic, subject checks.Subjec
 }
 
 // asksSource reports whether all that is asked for is done in the file that the
-// subject is made from.
+// subject, an image, is made from. What an image is never changes, and the file is
+// read anew.
 func asksSource(request fixes.Request) bool {
 	for _, f := range request.Findings {
 		i := slices.IndexFunc(f.Fixes, func(fix checks.Fix) bool { return fix.ID == cmp.Or(request.Fix[f.ID()], fix.ID) })
