@@ -43,7 +43,7 @@ type normalConfig struct {
 // A falcoConfig says where the alerts of Falco are read.
 type falcoConfig struct {
 	File      string `yaml:"file"`      // of JSON lines, as file_output writes it
-	Listen    string `yaml:"listen"`    // address of this machine that http_output sends to
+	Listen    string `yaml:"listen"`    // address of this machine that http_output sends to, or unix:PATH for program_output
 	Container string `yaml:"container"` // whose standard output it is; "": one made from an image of Falco, off: none
 }
 

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -20,10 +21,13 @@ const (
 	atOnce    = 16 // connections
 )
 
-// Listen opens the address that Falco's http_output sends to. Only addresses
-// of this machine are accepted: alerts are not meant for others, and are not
-// encrypted.
+// Listen opens the address that Falco's http_output sends to, or unix:PATH for a
+// program_output. Only addresses of this machine are accepted: alerts are not
+// meant for others, and are not encrypted.
 func Listen(address string) (net.Listener, error) {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		return listenUnix(path)
+	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("address %q for Falco: %w", address, err)
@@ -40,6 +44,9 @@ func Listen(address string) (net.Listener, error) {
 
 // Receive hands each alert that is sent to l to take, until ctx ends.
 func Receive(ctx context.Context, l net.Listener, take func(alert []byte)) error {
+	if l.Addr().Network() == "unix" {
+		return receiveLines(ctx, &few{Listener: l, slots: make(chan struct{}, atOnce)}, take)
+	}
 	rate := bucket{tokens: burst, last: time.Now()}
 	server := &http.Server{
 		ReadHeaderTimeout: slowest, ReadTimeout: slowest, WriteTimeout: slowest, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
