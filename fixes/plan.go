@@ -42,6 +42,10 @@ type Plan struct {
 	// gone, and to be still there, after the plan was tried on a copy.
 	Cures, Leaves []checks.Finding
 
+	// After are the containers, or the file, as they would be: the copies that it
+	// was proved on. What else follows from the change can be asked of them.
+	After []checks.Subject
+
 	Choices []Choice // every decision, with the value that this plan uses
 	Files   []FileChange
 	Changes []Change // of container settings, by field

@@ -115,8 +115,9 @@ func (m *Model) fixAll() tea.Cmd {
 	if m.marked > 0 {
 		return m.planMarked()
 	}
-	m.show(newChooser(m.crew, m.fixSubject()))
-	return nil
+	d := newChooser(m.crew, m.fixSubject())
+	m.show(d)
+	return d.rest()
 }
 
 func (m *Model) whyNoCopy() checks.Message { return m.whyNoFix() }

@@ -7,6 +7,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"plimsoll/checks"
+	"plimsoll/checks/attack"
 	"plimsoll/fixes"
 )
 
@@ -26,6 +28,7 @@ type batchDialog struct {
 	round   int       // counts questions, so that late answers can be told
 	giveUp  context.CancelFunc
 	batch   *fixes.Batch
+	effect  *attack.Effect    // on the attack paths; nil until it is known
 	left    map[identity]bool // parts that the user leaves out
 	cursor  int
 	moved   bool // the cursor did, so that its part comes into sight
@@ -80,6 +83,14 @@ func (d *batchDialog) hear(u *ui, msg tea.Msg) (action, bool) {
 		}
 		if msg.round == d.round {
 			d.answered(u, msg)
+			return d.askEffect(), true
+		}
+	case effectKnown:
+		if msg.by != d {
+			return nil, false
+		}
+		if msg.round == d.round {
+			d.effect = &msg.effect
 		}
 	case progressed:
 		if msg.job != d.run.job {
@@ -123,6 +134,24 @@ func (d *batchDialog) answered(u *ui, msg batchPlanned) {
 	d.stage, d.batch = preview, msg.batch
 	d.batch.Parts = append(d.batch.Parts, d.refused...)
 	d.cursor, d.moved = max(0, min(d.cursor, len(d.batch.Parts)-1)), true
+}
+
+// askEffect asks what the parts that are not left out do to the attack paths.
+func (d *batchDialog) askEffect() tea.Cmd {
+	d.effect = nil
+	if d.stage != preview {
+		return nil
+	}
+	var now, after []checks.Subject
+	for _, p := range d.chosen().Parts {
+		if p.Applicable() && p.Plan.Fetch == "" {
+			for _, ask := range p.Asks {
+				now = append(now, ask.Subject)
+			}
+			after = append(after, p.Plan.After...)
+		}
+	}
+	return d.crew.effect(d, d.round, now, after)
 }
 
 // ended takes in how it went.
@@ -217,6 +246,8 @@ func (d *batchDialog) previewKey(u *ui, name string) action {
 		if p := d.part(); p != nil && p.Applicable() {
 			ref := p.Subject()
 			d.left[identity{ref.Kind, ref.ID}] = !d.out(p)
+			d.round++ // what is on its way is about other parts
+			return d.askEffect()
 		}
 	case "t":
 		if d.policy == fixes.Keep {
@@ -247,7 +278,8 @@ func (d *batchDialog) open(u *ui) action {
 	if p.Plan == nil {
 		return say{u.err(p.Err), true}
 	}
-	return openDialog{newPartDialog(u, d, *p)}
+	part := newPartDialog(d, *p)
+	return actions{openDialog{part}, part.askEffect()}
 }
 
 // decided takes over what was decided in a part that was opened.

@@ -89,7 +89,7 @@ func (d *batchDialog) printPlan(p *printer) {
 	} else if n > 0 {
 		text += " · " + p.T("nothing is away")
 	}
-	p.text(t.strong, text)
+	p.text(t.strong, text+p.effectText(d.effect))
 	if n > 1 {
 		p.hanging(t.dim, t.dim, "", p.whenOneFails(d.policy))
 	}
@@ -112,6 +112,7 @@ func (d *batchDialog) printPlan(p *printer) {
 			d.moved = false
 		}
 	}
+	p.effect(d.effect)
 }
 
 // whenOneFails says what becomes of the parts before one that fails.

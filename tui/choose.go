@@ -16,6 +16,9 @@ type chooser struct {
 	subject *subject
 	items   []chosen
 	cursor  int
+
+	round int              // counts moves of the cursor
+	known map[int][]whatIf // by item: what its fixes do
 }
 
 // chosen is one line of a chooser: the fix of a finding, or an option.
@@ -38,7 +41,7 @@ const (
 // newChooser offers every fix of s, ticked, and the options of its kind, not
 // ticked. The preview, the proof and undo are there for what may break.
 func newChooser(c *crew, s *subject) *chooser {
-	d := &chooser{crew: c, subject: s}
+	d := &chooser{crew: c, subject: s, known: map[int][]whatIf{}}
 	for i := range s.Report.Findings {
 		if f := &s.Report.Findings[i]; f.Fixable() {
 			d.items = append(d.items, chosen{finding: f, on: true})
@@ -77,6 +80,14 @@ func (d *chooser) request() (r fixes.Request, ok bool) {
 
 // key implements dialog.
 func (d *chooser) key(u *ui, k tea.KeyPressMsg) action {
+	at := d.cursor
+	if a := d.handle(u, k); a != nil || at == d.cursor {
+		return a
+	}
+	return d.rest()
+}
+
+func (d *chooser) handle(u *ui, k tea.KeyPressMsg) action {
 	switch name := k.String(); name {
 	case "esc", "q":
 		return closeDialog{}
@@ -142,6 +153,9 @@ func (d *chooser) draw(u *ui, width int) sheet {
 		if it.finding == nil {
 			l.add("", d.optionText(u, it.option))
 			p.lines = append(p.lines, l.end())
+			if i == d.cursor {
+				p.whatIf(d.known[i], nil, 0)
+			}
 			d.show(i, first, len(p.lines))
 			continue
 		}
@@ -161,6 +175,9 @@ func (d *chooser) draw(u *ui, width int) sheet {
 		p.hanging(t.dim, t.dim, "       → ", what)
 		if !fix.Caution.IsZero() && i == d.cursor {
 			p.hanging(t.warn, t.warn, "       ! ", u.say(fix.Caution))
+		}
+		if i == d.cursor {
+			p.whatIf(d.known[i], f, it.fix)
 		}
 		d.show(i, first, len(p.lines))
 	}

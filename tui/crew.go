@@ -6,6 +6,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"plimsoll/checks/attack"
 	"plimsoll/fixes"
 	"plimsoll/fixes/fixer"
 )
@@ -19,6 +20,9 @@ type crew struct {
 	lock   lock           // of a remote engine
 	prover Prover         // nil where nothing can be built
 	jobs   sync.WaitGroup // changes under way; Run waits for them
+
+	// paths returns the attack paths of what is shown, for another goroutine.
+	paths func() *attack.Map
 }
 
 // A job is a change that is being carried out.

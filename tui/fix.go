@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"plimsoll/checks"
+	"plimsoll/checks/attack"
 	"plimsoll/checks/compose"
 	"plimsoll/checks/container"
 	"plimsoll/checks/dockerfile"
@@ -42,6 +43,7 @@ type fixDialog struct {
 	giveUp   context.CancelFunc
 	stale    bool // the preview does not show the values typed
 	plan     *fixes.Plan
+	effect   *attack.Effect // on the attack paths; nil until it is known
 	form     form
 	proof    *proofDialog // of the plan by building; nil when it was not asked for
 	commands bool         // shown in the preview
@@ -71,10 +73,10 @@ func newPlanDialog(u *ui, c *crew, subject checks.Subject, r fixes.Request, plan
 
 // newPartDialog shows a part of a batch. Its values can be changed where one
 // subject was asked for, whose plan is made by itself.
-func newPartDialog(u *ui, into *batchDialog, p fixes.Part) *fixDialog {
+func newPartDialog(into *batchDialog, p fixes.Part) *fixDialog {
 	ask := p.Asks[0]
 	d := &fixDialog{crew: into.crew, subject: ask.Subject, request: ask.Request, planner: into.crew.fixer.Plan,
-		into: into, since: u.now(), stage: preview, plan: p.Plan, giveUp: func() {}}
+		into: into, stage: preview, plan: p.Plan, giveUp: func() {}}
 	if len(p.Asks) == 1 && len(p.Plan.Members) == 0 {
 		d.form.update(d.request, p.Plan)
 	}
@@ -116,7 +118,14 @@ func (d *fixDialog) hear(u *ui, msg tea.Msg) (action, bool) {
 			return nil, false
 		}
 		if msg.round == d.round {
-			d.answered(u, msg)
+			return d.answered(u, msg), true
+		}
+	case effectKnown:
+		if msg.by != d {
+			return nil, false
+		}
+		if msg.round == d.round {
+			d.effect = &msg.effect
 		}
 	case replanNow:
 		if msg.by != d {
@@ -149,23 +158,33 @@ func (d *fixDialog) hear(u *ui, msg tea.Msg) (action, bool) {
 	return nil, true
 }
 
-// answered takes in a plan.
-func (d *fixDialog) answered(u *ui, msg planned) {
+// answered takes in a plan, and asks what it does to the attack paths.
+func (d *fixDialog) answered(u *ui, msg planned) tea.Cmd {
 	d.stale = false
 	if msg.err != nil {
 		if d.stage == preview { // of other values: keep them to be corrected
 			d.form.problem = u.err(msg.err)
 			d.stale = true
-			return
+			return nil
 		}
 		d.stage, d.err = failed, msg.err
-		return
+		return nil
 	}
 	if d.stage == planning && u.now().Sub(d.since) > spinAfter {
 		d.guard.start(u.now())
 	}
-	d.stage, d.plan, d.proof = preview, msg.plan, nil
+	d.stage, d.plan, d.proof, d.effect = preview, msg.plan, nil, nil
 	d.form.update(d.request, msg.plan)
+	return d.askEffect()
+}
+
+// askEffect asks what the plan does to the attack paths, where it says how things
+// would be.
+func (d *fixDialog) askEffect() tea.Cmd {
+	if d.plan.Fetch != "" || !d.plan.Blocked.IsZero() {
+		return nil
+	}
+	return d.crew.effect(d, d.round, []checks.Subject{d.subject}, d.plan.After)
 }
 
 // ended takes in how the application went.

@@ -182,9 +182,10 @@ type fakeFixer struct {
 	discarded   []string
 	deploy      []string // of every plan
 
-	stuck, fails string               // names of subjects that cannot be changed, or whose change fails, in a batch
-	asked        []fixes.Ask          // for the last batch
-	applied      []fixes.BatchOptions // of batches
+	after        func(checks.Subject, fixes.Request) []checks.Subject // how a subject would be; nil for unknown
+	stuck, fails string                                               // names of subjects that cannot be changed, or whose change fails, in a batch
+	asked        []fixes.Ask                                          // for the last batch
+	applied      []fixes.BatchOptions                                 // of batches
 }
 
 func (f *fakeFixer) Plan(_ context.Context, s checks.Subject, r fixes.Request) (*fixes.Plan, error) {
@@ -237,6 +238,9 @@ func (f *fakeFixer) Plan(_ context.Context, s checks.Subject, r fixes.Request) (
 		p.Card = changed(s)
 	case r.Pull:
 		p.Fetch = "shop/web:1.4"
+	}
+	if f.after != nil {
+		p.After = f.after(s, r)
 	}
 	if f.blocked {
 		p.Blocked = checks.Message{Format: "%s was started with --rm: stopping it would delete it", Args: []any{s.Ref().Name}}

@@ -181,7 +181,7 @@ func TestFixAllOfASubject(t *testing.T) {
 	m := shop(t, f)
 	choose(t, m, "web")
 	press(m, "F", "space", "end", "space", "enter")
-	r := f.requests[0]
+	r := f.requests[len(f.requests)-1]
 	if len(r.Findings) != 2 || !r.Update || !r.Pull {
 		t.Errorf("request = %+v", r)
 	}
@@ -195,7 +195,7 @@ func TestAlternativesAndBeside(t *testing.T) {
 	m := shop(t, f)
 	choose(t, m, "Dockerfile")
 	press(m, "F", "down", "right", "end", "space", "enter")
-	r := f.requests[0]
+	r := f.requests[len(f.requests)-1]
 	if !r.Beside || len(r.Findings) != 3 {
 		t.Fatalf("request = %+v", r)
 	}

@@ -84,7 +84,7 @@ func (d *fixDialog) printPlan(p *printer) (cursor *image.Point) {
 		p.hanging(t.bad, t.bad, "✗ ", p.say(plan.Blocked))
 		p.blank()
 	}
-	p.text(t.dim, p.mechanism(plan))
+	p.text(t.dim, p.mechanism(plan)+p.effectText(d.effect))
 	if f := d.proof.proof(); f != nil {
 		p.blank()
 		p.verdict(f)
@@ -114,6 +114,7 @@ func (d *fixDialog) printPlan(p *printer) (cursor *image.Point) {
 		p.hanging("", t.warn, "! ", p.say(n))
 	}
 	p.findings(p.N(checks.Msg("Cures %d finding"), checks.Msg("Cures %d findings"), len(plan.Cures)), "✓ ", t.good, plan.Cures)
+	p.effect(d.effect)
 	p.findings(p.N(checks.Msg("Leaves %d finding"), checks.Msg("Leaves %d findings"), len(plan.Leaves)), "· ", t.dim, plan.Leaves)
 	if d.commands {
 		p.steps(plan.Steps)

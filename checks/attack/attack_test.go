@@ -471,6 +471,78 @@ func large(n int) []checks.Subject {
 	return all
 }
 
+// effect returns what a change of subjects does to the paths among them.
+func effect(all []checks.Subject, now, after []checks.Subject) (cut, opened []string) {
+	e := mapOf(all...).Effect(now, after)
+	for i := range e.Cut {
+		cut = append(cut, e.Cut[i].What().String())
+	}
+	for i := range e.New {
+		opened = append(opened, e.New[i].What().String())
+	}
+	return cut, opened
+}
+
+func TestEffect(t *testing.T) {
+	front := run("front", on("shop"), listening("80"), publish("80"), root, binds(sock))
+	tame := run("front", on("shop"), listening("80"), publish("80"))
+	db := run("db", on("shop"), img("postgres:17"))
+	all := []checks.Subject{engineHost(), front, db}
+	m := mapOf(all...)
+	n := len(m.Paths())
+	cut, opened := effect(all, []checks.Subject{front}, []checks.Subject{tame})
+	if fmt.Sprint(cut) != "[takeover of the host]" || fmt.Sprint(opened) != "[the data of db]" {
+		t.Errorf("without the socket: cut %s, opened %s of %d", cut, opened, n)
+	}
+	away := run("db", on("store"), img("postgres:17"))
+	cut, opened = effect([]checks.Subject{engineHost(), tame, db}, nil, []checks.Subject{away})
+	if fmt.Sprint(cut) != "[the data of db]" || len(opened) > 0 {
+		t.Errorf("with a network of its own: cut %s, opened %s", cut, opened)
+	}
+	if cut, opened = effect(all, nil, nil); len(cut)+len(opened) > 0 {
+		t.Errorf("nothing changes: cut %s, opened %s", cut, opened)
+	}
+	m.Effect(nil, []checks.Subject{tame})
+	if len(m.Paths()) != n {
+		t.Error("asking has changed something")
+	}
+}
+
+// What runs of a compose file is as the file would make it.
+func TestEffectOfFile(t *testing.T) {
+	parse := func(ports string) *compose.File {
+		f, err := compose.Parse("/src/compose.yaml", "compose.yaml", []byte("services:\n  front:\n    image: acme/front:1\n    ports: ["+ports+"]\n    volumes: [/var/run/docker.sock:/var/run/docker.sock]\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	running := run("front", on("shop"), listening("80"), publish("80"), root, binds(sock))
+	running.Settings.Config.Labels = map[string]string{container.ComposeFilesLabel: "/src/compose.yaml"}
+	open, closed := parse(`"80:80"`), parse("")
+	for name, known := range map[string][]checks.Subject{"looked at": {engineHost(), running, open}, "only what runs of it": {engineHost(), running}} {
+		cut, opened := effect(known, []checks.Subject{open}, []checks.Subject{closed})
+		if fmt.Sprint(cut) != "[takeover of the host]" || len(opened) > 0 {
+			t.Errorf("%s: cut %s, opened %s", name, cut, opened)
+		}
+	}
+}
+
+// BenchmarkEffect is what a plan costs that hardens a hundred of 1,000.
+func BenchmarkEffect(b *testing.B) {
+	all := large(1000)
+	m := mapOf(all...)
+	m.Paths()
+	var after []checks.Subject
+	for i := range 100 {
+		after = append(after, run(fmt.Sprintf("service-%04d", i*10), on("net0"), listening("80")))
+	}
+	for b.Loop() {
+		e := m.Effect(nil, after)
+		b.ReportMetric(float64(len(e.Cut)), "cut")
+	}
+}
+
 // BenchmarkChangeOfOne is what one changed container costs among 1,000: its
 // facts, and the search when they differ. Plain is what parsing its inspection
 // alone costs, for comparison.

@@ -224,6 +224,7 @@ func (g *Group) describe(p *fixes.Plan, d *groupDetail) {
 		p.Members = append(p.Members, w.container.Ref())
 		names = append(names, clean(w.name()))
 		p.Cures, p.Leaves = append(p.Cures, one.Cures...), append(p.Leaves, one.Leaves...)
+		p.After = append(p.After, one.After...)
 		running = running || w.inspect().State.Running
 	}
 	if running {

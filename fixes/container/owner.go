@@ -275,6 +275,9 @@ func dependsOn(h *api.HostConfig, c *api.InspectResponse) bool {
 // startsAfter reports whether docker compose starts the container after other,
 // as their file asks for.
 func (w *world) startsAfter(other *world) bool {
+	if w.inspect().Config.Labels[composeNeeds] == "" {
+		return false // almost always; the rest takes longer
+	}
 	labels, others := w.ownLabels(), other.ownLabels()
 	if labels[composeProject] == "" || labels[composeProject] != others[composeProject] {
 		return false

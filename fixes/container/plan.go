@@ -288,7 +288,9 @@ func shortImage(id string) string { return short(strings.TrimPrefix(id, "sha256:
 // prove runs the checks on the container as it would be.
 func (pl *planner) prove(request fixes.Request, target *image.InspectResponse) {
 	before := checks.Run(pl.w.container, subject.Checks(), &checks.Policy{Profile: checks.All})
-	after := checks.Run(pl.changed(target), subject.Checks(), &checks.Policy{Profile: checks.All})
+	changed := pl.changed(target)
+	after := checks.Run(changed, subject.Checks(), &checks.Policy{Profile: checks.All})
+	pl.p.After = []checks.Subject{changed}
 	severity := map[checks.FindingID]checks.Severity{}
 	for _, f := range request.Findings {
 		severity[f.ID()] = f.Severity

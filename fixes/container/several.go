@@ -177,7 +177,7 @@ func (m *Mechanic) joint(first *world, d *groupDetail) *fixes.Plan {
 			p.Changes = append(p.Changes, c)
 		}
 		p.Members = append(p.Members, w.container.Ref())
-		p.Cures, p.Leaves = append(p.Cures, one.Cures...), append(p.Leaves, one.Leaves...)
+		p.Cures, p.Leaves, p.After = append(p.Cures, one.Cures...), append(p.Leaves, one.Leaves...), append(p.After, one.After...)
 		p.Choices, p.Steps = append(p.Choices, one.Choices...), append(p.Steps, one.Steps...)
 		p.Downtime += one.Downtime
 		for _, note := range one.Notes {

@@ -117,6 +117,9 @@ func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fix
 	}
 	plan.Choices = proof.choices
 	plan.Cures, plan.Leaves = proof.cures, proof.leaves
+	if !request.Beside {
+		plan.After = []checks.Subject{proof.after.file.subject()}
+	}
 	plan.Notes = proof.notes
 
 	p := &patch{dir: project.dir, proof: proof, vault: vaultOf(m.o.Secrets, project.dir), owner: id.attributes}
