@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"sync"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -20,6 +21,8 @@ type crew struct {
 	lock   lock           // of a remote engine
 	prover Prover         // nil where nothing can be built
 	jobs   sync.WaitGroup // changes under way; Run waits for them
+
+	pause time.Duration // after which typing, or the cursor, has come to rest
 
 	// paths returns the attack paths of what is shown, for another goroutine.
 	paths func() *attack.Map

@@ -306,7 +306,7 @@ func (d *fixDialog) changed() action {
 	}
 	d.request = d.form.request(d.request)
 	msg := replanNow{d, d.round}
-	return tea.Tick(typingPause, func(time.Time) tea.Msg { return msg })
+	return tea.Tick(d.crew.pause, func(time.Time) tea.Msg { return msg })
 }
 
 // whyNotApply says why the plan cannot be applied, or "".

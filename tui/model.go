@@ -89,7 +89,7 @@ func New(ctx context.Context, o Options) *Model {
 		o.Profile = checks.Security
 	}
 	m := &Model{o: o, profile: o.Profile, offered: map[string]bool{}, marks: map[findingKey]bool{}}
-	m.crew = &crew{ctx: ctx, fixer: o.Fixer, prover: o.Prover, paths: func() *attack.Map { return m.world.attack.Copy() }}
+	m.crew = &crew{ctx: ctx, fixer: o.Fixer, prover: o.Prover, pause: typingPause, paths: func() *attack.Map { return m.world.attack.Copy() }}
 	m.tongue = newTongue(o.Language)
 	m.now = o.Now
 	m.sieve.chapter = -1

@@ -40,6 +40,7 @@ func newModel(t testing.TB, o Options, size ...int) *Model {
 	}
 	m := New(t.Context(), o)
 	m.ticking = true // ticks are tested by themselves
+	m.crew.pause = time.Millisecond
 	if len(size) == 2 {
 		m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
 	}

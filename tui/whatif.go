@@ -98,7 +98,7 @@ func (d *chooser) rest() tea.Cmd {
 		return nil
 	}
 	msg := whatIfNow{d, d.round}
-	return tea.Tick(typingPause, func(time.Time) tea.Msg { return msg })
+	return tea.Tick(d.crew.pause, func(time.Time) tea.Msg { return msg })
 }
 
 // hear implements listener.
