@@ -144,7 +144,12 @@ func TestBaseIsFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.until("moved", func() bool { return file() == nil })
+	later := packedAdvisory(t, `{"id":"DEBIAN-CVE-2024-2","upstream":["CVE-2024-2"],"affected":[{"package":{"ecosystem":"Debian:12","name":"glibc"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"2.36-11"}]}]}]}`)
+	if _, err := o.Advisories.Import(t.Context(), later, "", nil); err != nil {
+		t.Fatal(err)
+	}
 	inventory.LookUp(t.Context())
+	v.until("advisories came", func() bool { f := file(); return f != nil && strings.Contains(f.Message.String(), "CVE-2024-2") })
 }
 
 // TestBaseFromAQuickLook counts what a quick look saw, too.

@@ -23,6 +23,16 @@ import (
 func advisories(t *testing.T) *vulnerability.Store {
 	t.Helper()
 	store := vulnerability.NewStore(t.TempDir())
+	archive := packedAdvisory(t, `{"id":"DEBIAN-CVE-2024-1","upstream":["CVE-2024-1"],"affected":[{"package":{"ecosystem":"Debian:12","name":"glibc"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"2.36-10"}]}]}]}`)
+	if _, err := store.Import(t.Context(), archive, "", nil); err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// packedAdvisory returns the path of an archive with one advisory.
+func packedAdvisory(t *testing.T, advisory string) string {
+	t.Helper()
 	archive := filepath.Join(t.TempDir(), "all.zip")
 	f, err := os.Create(archive)
 	if err != nil {
@@ -32,18 +42,15 @@ func advisories(t *testing.T) *vulnerability.Store {
 	z := zip.NewWriter(f)
 	w, err := z.Create("1.json")
 	if err == nil {
-		_, err = w.Write([]byte(`{"id":"DEBIAN-CVE-2024-1","upstream":["CVE-2024-1"],"affected":[{"package":{"ecosystem":"Debian:12","name":"glibc"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"2.36-10"}]}]}]}`))
+		_, err = w.Write([]byte(advisory))
 	}
 	if err == nil {
 		err = z.Close()
 	}
-	if err == nil {
-		_, err = store.Import(t.Context(), archive, "", nil)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store
+	return archive
 }
 
 // debianImage holds a vulnerable package of Debian and a program with setuid.
