@@ -31,12 +31,12 @@ func Questions() []Question {
 		{
 			ID: "commands", Asks: checks.Msg("which commands are run"),
 			Says:   checks.Msg("Each program that is started, by whom, and by which program. In a container of one service few should come; a shell, curl or a compiler among them deserves a look."),
-			filter: opened + "evt.type=execve", print: "*%evt.time.s %user.name %proc.pname: %proc.cmdline",
+			filter: opened + "evt.type=execve", print: "*%evt.time.s %user.name(%user.uid) %proc.pname: %proc.cmdline",
 		},
 		{
 			ID: "shells", Asks: checks.Msg("who opens shells"),
 			Says:   checks.Msg("Each shell that is started, with its terminal: 0 is none, so a program started it; any other is a person who types."),
-			filter: opened + "evt.type=execve and proc.name in (sh, bash, ash, dash, zsh, ksh, mksh, fish, csh, tcsh, rbash)", print: "*%evt.time.s %user.name %proc.pname: %proc.cmdline terminal=%proc.tty",
+			filter: opened + "evt.type=execve and proc.name in (sh, bash, ash, dash, zsh, ksh, mksh, fish, csh, tcsh, rbash)", print: "*%evt.time.s %user.name(%user.uid) %proc.pname: %proc.cmdline terminal=%proc.tty",
 		},
 		{
 			ID: "typed", Asks: checks.Msg("what somebody types into a shell"),
@@ -56,7 +56,7 @@ func Questions() []Question {
 		{
 			ID: "written", Asks: checks.Msg("which files are opened for writing"),
 			Says:   checks.Msg("Each file that is opened for writing, by which program. What is not below a volume or /tmp is lost with the container, and could be made read-only."),
-			filter: opened + "evt.is_open_write=true and fd.typechar=f", print: "*%evt.time.s %user.name %proc.name %fd.name",
+			filter: opened + "evt.is_open_write=true and fd.typechar=f", print: "*%evt.time.s %user.name(%user.uid) %proc.name %fd.name",
 		},
 		{
 			ID: "files", Asks: checks.Msg("which files are read and written most"),
@@ -67,7 +67,7 @@ func Questions() []Question {
 			ID: "secrets", Asks: checks.Msg("who reads passwords and keys"),
 			Says:   checks.Msg("Each opening of a file of passwords, keys or secrets. The program that needs them reads them once when it starts; anything else deserves a look."),
 			filter: opened + "evt.type in (open, openat, openat2) and (fd.name pmatch (/etc/shadow, /etc/sudoers, /root/.ssh, /run/secrets, /var/run/secrets) or fd.name endswith /environ or fd.name contains id_rsa or fd.name contains /.aws/)",
-			print:  "*%evt.time.s %user.name %proc.name %fd.name %evt.res",
+			print:  "*%evt.time.s %user.name(%user.uid) %proc.name %fd.name %evt.res",
 		},
 		{
 			ID: "cpu", Asks: checks.Msg("which processes use the CPU"),

@@ -56,7 +56,7 @@ func TestAnswers(t *testing.T) {
 		fails  string // what is said instead
 		cut    bool
 	}{
-		"arguments": {script: `printf '%s\n' "$@"`, want: "--modern-bpf|-M|1|--unbuffered|-p|*%evt.time.s %user.name %proc.pname: %proc.cmdline|evt.dir=< and evt.type=execve and container.id=9965a6a599f6"},
+		"arguments": {script: `printf '%s\n' "$@"`, want: "--modern-bpf|-M|1|--unbuffered|-p|*%evt.time.s %user.name(%user.uid) %proc.pname: %proc.cmdline|evt.dir=< and evt.type=execve and container.id=9965a6a599f6"},
 		"folder":    {script: `pwd; env | grep -c CANARY; echo "$HOME."`, want: "/|0|."},
 		"nothing":   {script: `:`, want: ""},
 		"tables": {script: `printf '\033[2J\033[?25l\033[2J\033[0;0HCPU%%  Process\n----------\n3.00%%  node\n\033[2J\033[0;0HCPU%%  Process\n----------\n7.00%%  xmrig\n\033[2J\033[0;0HCPU%%  Process\n-----------\n\033[2J\033[0;0H\033[?25h'`,
