@@ -33,8 +33,8 @@ type Behaviour struct {
 	// Changes are what it writes to its root filesystem.
 	Changes []container.FilesystemChange
 
-	// Writes are files that appear in volumes, by path in the container. They
-	// are appended to, one line for each start.
+	// Writes are files by path in the container, in a volume or beside what the
+	// image has. They are appended to, one line for each start.
 	Writes map[string]string
 
 	Stdout, Stderr string // printed at each start

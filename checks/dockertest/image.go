@@ -52,6 +52,12 @@ type File struct {
 type img struct {
 	Image
 	tagged time.Time
+
+	// of an image that was made of a container
+	layer   map[string]*entry
+	comment string
+	from    *ctr
+	as      *container.Config // its configuration then
 }
 
 // AddImage puts an image into the engine and returns its id. Tags move to it.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/distribution/reference"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/api/types/jsonstream"
@@ -81,13 +82,21 @@ func (s *Server) inspectImage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, http.StatusOK, image.InspectResponse{
-		ID: i.ID, RepoTags: orEmpty(i.Tags), RepoDigests: orEmpty(i.Digests), Created: i.Created.UTC().Format(time.RFC3339Nano),
+	out := image.InspectResponse{
+		ID: i.ID, Comment: i.comment, RepoTags: orEmpty(i.Tags), RepoDigests: orEmpty(i.Digests), Created: i.Created.UTC().Format(time.RFC3339Nano),
 		Config: &i.Config, Architecture: "amd64", Os: "linux", Size: i.Size,
 		GraphDriver: &storage.DriverData{Name: s.info.Driver, Data: map[string]string{}},
 		RootFS:      image.RootFS{Type: "layers", Layers: i.Layers},
 		Metadata:    image.Metadata{LastTagTime: i.tagged},
-	})
+	}
+	if i.from == nil || requested(r).atLeast(1, 45) {
+		return answer(w, http.StatusOK, out)
+	}
+	return answer(w, http.StatusOK, struct {
+		image.InspectResponse
+		Container       string
+		ContainerConfig *container.Config
+	}{out, i.from.ID, i.as})
 }
 
 func orEmpty[T any](s []T) []T {

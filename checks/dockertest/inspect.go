@@ -118,7 +118,7 @@ func (s *Server) inspectContainer(w http.ResponseWriter, r *http.Request) error 
 		out.HostConfig = &host
 	}
 	if truth(r, "size") {
-		rw, root := c.size()
+		rw, root := s.size(c)
 		out.SizeRw, out.SizeRootFs = &rw, &root
 	}
 	if out.NetworkSettings.Ports == nil {
@@ -129,8 +129,8 @@ func (s *Server) inspectContainer(w http.ResponseWriter, r *http.Request) error 
 	return answer(w, http.StatusOK, out)
 }
 
-func (c *ctr) size() (rw, root int64) {
-	rw = int64(len(c.changed())) * 4096
+func (s *Server) size(c *ctr) (rw, root int64) {
+	rw = int64(len(s.changed(c))) * 4096
 	if c.image != nil {
 		root = c.image.Size
 	}
@@ -214,7 +214,7 @@ func (s *Server) summary(c *ctr, now time.Time, size bool) ([]byte, error) {
 	}
 	one.HostConfig.NetworkMode = string(c.HostConfig.NetworkMode)
 	if size {
-		one.SizeRw, one.SizeRootFs = c.size()
+		one.SizeRw, one.SizeRootFs = s.size(c)
 	}
 	b, err := json.Marshal(one)
 	if err == nil && !size {

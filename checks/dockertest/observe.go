@@ -1,15 +1,11 @@
 package dockertest
 
 import (
-	"archive/tar"
 	"bytes"
 	"cmp"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"io/fs"
 	"net/http"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,27 +85,6 @@ func (c *ctr) processes() [][]string {
 		user = "root"
 	}
 	return [][]string{{user, strconv.Itoa(c.State.Pid), strconv.Itoa(c.State.Pid - 1), "0", c.started.UTC().Format("15:04"), "?", "00:00:00", strings.Join(append([]string{c.Path}, c.Args...), " ")}}
-}
-
-// changed are the changes of the root filesystem.
-func (c *ctr) changed() []container.FilesystemChange {
-	if c.run == 0 {
-		return nil
-	}
-	return c.doing.Changes
-}
-
-func (s *Server) changes(w http.ResponseWriter, r *http.Request) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, err := s.find(r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	if len(c.changed()) == 0 {
-		return answer(w, http.StatusOK, nil) // engines say null
-	}
-	return answer(w, http.StatusOK, c.changed())
 }
 
 // A logLine is one write of the program.
@@ -269,91 +244,4 @@ func (s *Server) sample(c *ctr, before container.StatsResponse) container.StatsR
 		now.Networks = map[string]container.NetworkStats{"eth0": {RxBytes: uint64(up.Seconds() * 120), TxBytes: uint64(up.Seconds() * 80)}}
 	}
 	return now
-}
-
-// archive serves the files that the image was given, and those in volumes.
-func (s *Server) archive(w http.ResponseWriter, r *http.Request) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, err := s.find(r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	name := path.Clean("/" + r.FormValue("path"))
-	files := map[string]string{}
-	if c.image != nil {
-		for _, layer := range c.image.Content {
-			for _, file := range layer {
-				if file.Deleted {
-					delete(files, "/"+file.Path)
-				} else if !strings.HasSuffix(file.Path, "/") {
-					files["/"+file.Path] = file.Text
-				}
-			}
-		}
-		for file, text := range c.image.Files {
-			files[file] = text
-		}
-	}
-	for _, m := range c.Mounts {
-		if v := s.volumes[m.Name]; v != nil {
-			for file, text := range v.content {
-				files[m.Destination+"/"+file] = text
-			}
-		}
-	}
-	content, isFile := files[name]
-	var below []string
-	for file := range files {
-		if strings.HasPrefix(file, strings.TrimSuffix(name, "/")+"/") {
-			below = append(below, file)
-		}
-	}
-	slices.Sort(below)
-	if !isFile && len(below) == 0 {
-		return notFound("Could not find the file %s in container %s", name, r.PathValue("id"))
-	}
-	mode := fs.FileMode(0o644)
-	if !isFile {
-		mode = fs.ModeDir | 0o755
-	}
-	stat, err := json.Marshal(container.PathStat{Name: path.Base(name), Size: int64(len(content)), Mode: mode, Mtime: c.created})
-	if err != nil {
-		return err
-	}
-	if !c.running() { // engines mount everything to look inside
-		s.eachMount(c, events.ActionMount)
-		defer s.eachMount(c, events.ActionUnmount)
-	}
-	w.Header().Set("X-Docker-Container-Path-Stat", base64.StdEncoding.EncodeToString(stat))
-	if r.Method == http.MethodHead {
-		w.WriteHeader(http.StatusOK)
-		return nil
-	}
-	s.emitContainer(c, events.ActionArchivePath, nil)
-	w.Header().Set("Content-Type", "application/x-tar")
-	t := tar.NewWriter(w)
-	add := func(name, text string) error {
-		if err := t.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text)), ModTime: c.created, Typeflag: tar.TypeReg}); err != nil {
-			return err
-		}
-		_, err := t.Write([]byte(text))
-		return err
-	}
-	if isFile {
-		if add(path.Base(name), content) != nil {
-			return nil
-		}
-	} else {
-		if t.WriteHeader(&tar.Header{Name: path.Base(name) + "/", Mode: 0o755, Typeflag: tar.TypeDir, ModTime: c.created}) != nil {
-			return nil
-		}
-		for _, file := range below {
-			if add(path.Base(name)+strings.TrimPrefix(file, strings.TrimSuffix(name, "/")), files[file]) != nil {
-				return nil
-			}
-		}
-	}
-	t.Close()
-	return nil
 }

@@ -113,6 +113,8 @@ func (s *Server) routes() map[string]handler {
 		"GET /containers/{id}/stats":     s.stats,
 		"GET /containers/{id}/archive":   s.archive,
 		"HEAD /containers/{id}/archive":  s.archive,
+		"PUT /containers/{id}/archive":   s.extract,
+		"POST /commit":                   s.commit,
 		"GET /images/json":               s.listImages,
 		"POST /images/create":            s.pullImage,
 		"GET /images/{name}/json":        s.inspectImage,

@@ -171,9 +171,13 @@ func (s *Server) eachMount(c *ctr, action events.Action) {
 	}
 }
 
-// write does to the volumes what the program does to them.
+// write does to the volumes, and to its own layer, what the program does to them.
 func (s *Server) write(c *ctr) {
 	for file, text := range c.doing.Writes {
+		if !onMount(file, c.Config, c.HostConfig) {
+			s.append(c, file, text+"\n")
+			continue
+		}
 		for _, m := range c.Mounts {
 			inside, ok := strings.CutPrefix(file, m.Destination+"/")
 			if v := s.volumes[m.Name]; ok && v != nil && m.RW {

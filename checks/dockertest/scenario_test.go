@@ -32,6 +32,7 @@ var scenarios = []scenario{
 	{"health", false, health},
 	{"removal", false, removal},
 	{"reading", false, reading},
+	{"writable layer", true, writable},
 	{"start is refused", true, refusedStart},
 	{"pause and kill", false, pauseAndKill},
 	{"automatic removal", false, autoRemove},

@@ -36,6 +36,7 @@ type ctr struct {
 	anonymous []string      // volumes made for it
 	links     []link
 	log       []logLine
+	layer     map[string]*entry // what it has beside its image, by path; see Behaviour.Changes too
 
 	summary     []byte // encoded list entry, nil when out of date
 	summaryText string // "Up 5 minutes" in it
