@@ -29,7 +29,7 @@ var layers = []string{"tui", "fixes", "checks"}
 var gatherers = []string{"checks/suite", "checks/attack", "checks/inventory", "checks/engine", "checks/dockertest"}
 
 // core of checks, for all of checks.
-var core = []string{"checks", "checks/lifecycle", "checks/packages", "checks/program", "checks/runtime", "checks/secret", "checks/terminal", "checks/vulnerability", "checks/yamledit"}
+var core = []string{"checks", "checks/disk", "checks/lifecycle", "checks/packages", "checks/program", "checks/runtime", "checks/secret", "checks/terminal", "checks/vulnerability", "checks/yamledit"}
 
 func forbidden(pkg, imported string) (why string) {
 	from, to := layer(pkg), layer(imported)

@@ -60,6 +60,10 @@ type Choice struct {
 
 	Options []string // the only values allowed; nil means free text
 
+	// Names are what Options are called, in the same order; nil where they speak
+	// for themselves.
+	Names []Message
+
 	// Valid returns why value cannot be used; nil accepts everything.
 	Valid func(value string) error
 }

@@ -152,6 +152,10 @@ type Receipt struct {
 	Cured []checks.Finding
 	Left  []checks.Finding
 
+	// Files are what was written for the user, who may remove them: undo leaves
+	// them alone.
+	Files []string
+
 	// Reminders say what only a person can do now, and why: the value of a
 	// secret that was seen has to be replaced.
 	Reminders []checks.Message

@@ -217,5 +217,8 @@ func (e *formEntry) value(u *ui) string {
 			return u.say(fix.Title)
 		}
 	}
+	if i := slices.Index(e.choice.Options, e.field.text()); i >= 0 && i < len(e.choice.Names) {
+		return u.say(e.choice.Names[i])
+	}
 	return plain(e.field.text())
 }

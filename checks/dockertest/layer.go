@@ -96,8 +96,12 @@ func (s *Server) upper(c *ctr) map[string]*entry {
 	if c.run == 0 {
 		return tree
 	}
+	lower := s.lower(c.image)
 	for _, change := range c.doing.Changes {
 		if tree[change.Path] != nil || change.Kind == container.ChangeDelete {
+			continue
+		}
+		if tree[change.Path] = lower[change.Path]; tree[change.Path] != nil {
 			continue
 		}
 		tree[change.Path] = s.file("")

@@ -12,6 +12,7 @@ import (
 	"github.com/docker/go-units"
 
 	"plimsoll/checks"
+	"plimsoll/checks/disk"
 	"plimsoll/checks/program"
 	"plimsoll/checks/vulnerability"
 )
@@ -76,7 +77,7 @@ func unpackTo(ctx context.Context, target Target) (dir *folder, archive string, 
 		return nil, "", err
 	}
 	// The archive, and what scanners unpack of it.
-	if room, known := free(dir.path); known && room < 3*uint64(max(0, target.Size)) {
+	if room, known := disk.Free(dir.path); known && room < 3*uint64(max(0, target.Size)) {
 		return dir, "", &checks.Problem{What: checks.Msg("there is no room in %s for the scanners: %s are needed, %s are free", os.TempDir(),
 			units.BytesSize(3*float64(target.Size)), units.BytesSize(float64(room)))}
 	}

@@ -37,7 +37,7 @@ func (w *world) body(want *checks.Settings, image *image.InspectResponse, ref, t
 	old := w.inspect()
 	config, host := s.Config, s.Host
 
-	if image.ID != old.Image {
+	if w.another(image) {
 		rebase(config, old.Config, w.container.Image, image)
 	}
 	config.Image = ref
@@ -71,6 +71,12 @@ func (w *world) body(want *checks.Settings, image *image.InspectResponse, ref, t
 	return b
 }
 
+// another reports whether image is neither the one that the container runs nor
+// one that was made of the container.
+func (w *world) another(image *image.InspectResponse) bool {
+	return image.ID != w.inspect().Image && image.ID != w.made
+}
+
 // identity sets the labels by which the replacement is found again. Those of
 // an earlier transaction are replaced, never stacked.
 func (w *world) identity(s *checks.Settings, image *image.InspectResponse, ref, tx string) {
@@ -89,7 +95,7 @@ func (w *world) identity(s *checks.Settings, image *image.InspectResponse, ref, 
 func withoutOurs(labels, image map[string]string) map[string]string {
 	out := map[string]string{}
 	for k, v := range labels {
-		ours := k == labelTx || k == labelReplaces || k == labelName || k == labelImage
+		ours := k == labelTx || k == labelReplaces || k == labelName || k == labelImage || k == labelWritten
 		if was, ok := image[k]; !ours || ok && was == v {
 			out[k] = v
 		}

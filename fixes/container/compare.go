@@ -176,7 +176,7 @@ func (w *world) unexpected(want, got *api.InspectResponse, image *image.InspectR
 		out = append(out, "Image")
 	}
 	sameProgram := want.Path == got.Path && slices.Equal(want.Args, got.Args)
-	if image.ID == w.inspect().Image && sameCommand(want.Config, w.inspect().Config) && !sameProgram {
+	if !w.another(image) && sameCommand(want.Config, w.inspect().Config) && !sameProgram {
 		out = append(out, "Path", "Args")
 	}
 	return out
@@ -199,7 +199,7 @@ func (w *world) expected(field string, image *image.InspectResponse, want, got v
 	// A new image may declare volumes that the old one did not.
 	path, isMount := strings.CutPrefix(field, "Mounts[")
 	_, declared := imageConfig(image).Volumes[strings.TrimSuffix(path, "]")]
-	return isMount && declared && want[field] == "" && image.ID != w.inspect().Image
+	return isMount && declared && want[field] == "" && w.another(image)
 }
 
 // wanted returns how an inspection of the replacement should look: that of the

@@ -58,8 +58,13 @@ type Engine interface {
 	ContainerTop(context.Context, string, client.ContainerTopOptions) (client.ContainerTopResult, error)
 	Events(context.Context, client.EventsListOptions) client.EventsResult
 	ContainerRemove(context.Context, string, client.ContainerRemoveOptions) (client.ContainerRemoveResult, error)
+	ContainerStatPath(context.Context, string, client.ContainerStatPathOptions) (client.ContainerStatPathResult, error)
+	ContainerCommit(context.Context, string, client.ContainerCommitOptions) (client.ContainerCommitResult, error)
+	CopyFromContainer(context.Context, string, client.CopyFromContainerOptions) (client.CopyFromContainerResult, error)
+	CopyToContainer(context.Context, string, client.CopyToContainerOptions) (client.CopyToContainerResult, error)
 
 	ImageInspect(context.Context, string, ...client.ImageInspectOption) (client.ImageInspectResult, error)
+	ImageRemove(context.Context, string, client.ImageRemoveOptions) (client.ImageRemoveResult, error)
 	ImageTag(context.Context, client.ImageTagOptions) (client.ImageTagResult, error)
 	ImagePull(context.Context, string, client.ImagePullOptions) (client.ImagePullResponse, error)
 
@@ -106,6 +111,9 @@ type Options struct {
 
 	// Evidence is the folder for what is kept of quarantined containers.
 	Evidence string
+
+	// Written is the private folder for what containers wrote outside of volumes.
+	Written string
 
 	// Secrets is the private folder for secrets that leave an environment.
 	Secrets string
@@ -191,7 +199,8 @@ const (
 	labelTx       = "plimsoll.tx"
 	labelReplaces = "plimsoll.replaces"
 	labelName     = "plimsoll.name"
-	labelImage    = "plimsoll.image" // the reference, where the container was created by id
+	labelImage    = "plimsoll.image"   // the reference, where the container was created by id
+	labelWritten  = "plimsoll.written" // what becomes of what the original wrote, where that is not to be left
 )
 
 // shelved reports whether name is that of an original that was replaced.

@@ -168,7 +168,7 @@ func (g *Group) plan(ctx context.Context, d *groupDetail, worlds []*world, reque
 				continue
 			}
 			w.fetched, w.together = d.image, together
-			one, err := w.plan(fixes.Request{Update: true, Pull: d.image == nil})
+			one, err := w.plan(fixes.Request{Update: true, Pull: d.image == nil, Values: request.Values})
 			switch {
 			case errdefs.IsFailedPrecondition(err):
 				left[w.name()], changed = checks.Msg("it runs that image already"), true
@@ -189,6 +189,7 @@ func (g *Group) plan(ctx context.Context, d *groupDetail, worlds []*world, reque
 		return g.none(p, d, worlds, left)
 	}
 	g.describe(p, d)
+	g.decide(p, d, request.Values)
 	for _, w := range worlds {
 		if why := left[w.name()]; !why.IsZero() {
 			p.Notes = append(p.Notes, checks.Msg("the container %s is left as it is: %s", clean(w.name()), why))
@@ -236,9 +237,8 @@ func (g *Group) describe(p *fixes.Plan, d *groupDetail) {
 		note(checks.Msg("%s goes first and is watched for %s before the others follow; when one of them fails, all go back", names[0], g.m.o.Grace.String()))
 	}
 	for _, one := range d.members {
-		w := one.Detail.(*detail).world
-		if paths := w.written(); len(paths) > 0 {
-			note(checks.Msg("%s: what it wrote outside of volumes is only in the kept original: %d paths, %s", clean(w.name()), len(paths), bytes(w.size)))
+		if m := one.Detail.(*detail).becomes(); !m.IsZero() {
+			note(m)
 		}
 	}
 	note(checks.Msg("settings that equal the defaults of the old image follow the new image"))
@@ -255,6 +255,34 @@ func (g *Group) describe(p *fixes.Plan, d *groupDetail) {
 	for _, one := range d.members {
 		p.Steps = append(p.Steps, one.Steps...)
 	}
+}
+
+// decide offers once what can become of what members wrote, and blocks p where
+// none of them can do as values ask.
+func (g *Group) decide(p *fixes.Plan, d *groupDetail, values checks.Values) {
+	var all *fixes.Choice
+	var refused checks.Message
+	for _, one := range d.members {
+		i := slices.IndexFunc(one.Choices, func(c fixes.Choice) bool { return c.Key == fateKey })
+		if i < 0 {
+			continue
+		}
+		c := one.Choices[i]
+		if all == nil || len(c.Options) > len(all.Options) || len(c.Options) == len(all.Options) && c.Value != all.Default {
+			all = &c
+		}
+		if why := one.Detail.(*detail).refused; !why.IsZero() {
+			refused = why
+			p.Notes = append(p.Notes, checks.Msg("%s: %s", clean(one.Subject.Name), why))
+		}
+	}
+	if all == nil {
+		return
+	}
+	if given, ok := values[fateKey]; ok && !slices.Contains(all.Options, given) {
+		all.Value, p.Blocked = given, refused
+	}
+	p.Choices = append(p.Choices, *all)
 }
 
 // Fetch implements [fixer.Fetcher].

@@ -49,6 +49,7 @@ type groupRun struct {
 	progress func(fixes.Progress)
 	step     int               // of the whole plan
 	held     map[int]time.Time // members that were stopped before their turn, since when
+	copied   []checks.Message  // what became of what they wrote
 }
 
 // Apply implements [fixer.Mechanic].
@@ -95,10 +96,12 @@ func (r *groupRun) run(ctx context.Context, plan *fixes.Plan) (*fixes.Receipt, e
 			return nil, r.fail(ctx, fmt.Errorf("%s: %w", clean(r.j.Members[i].Name), err))
 		}
 		r.step += len(one.Steps)
+		all.Files = append(all.Files, got.Files...)
 		all.Cured, all.Left = append(all.Cured, got.Cured...), append(all.Left, got.Left...)
 		all.Away, all.Stopping = max(all.Away, got.Away), max(all.Stopping, got.Stopping)
 		all.Proof, all.Reminders = append(all.Proof, r.proof(i, got)...), append(all.Reminders, got.Reminders...)
 	}
+	all.Proof = append(all.Proof, r.copied...)
 	all.Took = r.m.o.Now().Sub(began)
 	return all, nil
 }
@@ -159,6 +162,7 @@ func (r *groupRun) replace(ctx context.Context, i int, plan *fixes.Plan) (*fixes
 	}
 	receipt, err := t.forward(ctx)
 	r.j.Members[i] = t.j // also what it had no time to record
+	r.copied = append(r.copied, t.copied()...)
 	return receipt, err
 }
 

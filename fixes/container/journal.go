@@ -20,8 +20,14 @@ type journal struct {
 	Baseline baseline `json:"baseline"`
 	Network  string   `json:"network,omitempty"` // made for the replacement
 
-	// Held says that the original was stopped before its turn.
+	// Held says that the original was stopped before the stage tells so.
 	Held bool `json:"held,omitempty"`
+
+	// Written is what becomes of what the original wrote outside of volumes, File
+	// where that is saved, and Image what is made of it.
+	Written fate       `json:"written,omitempty"`
+	File    string     `json:"file,omitempty"`
+	Image   *madeImage `json:"image,omitempty"`
 
 	Tag *movedTag `json:"tag,omitempty"` // once it is to be moved
 
@@ -36,6 +42,15 @@ func (j *journal) shelf() string { return j.Name + oldInfix + j.Tx }
 
 // touched reports whether something may have happened to the original.
 func (j *journal) touched() bool { return j.Held || j.Stage.touched() }
+
+// pending reports whether what the original wrote may not yet be where it is to be.
+func (j *journal) pending() bool { return !j.Stage.settled() }
+
+// finishable reports whether the replacement is known to be one that can take
+// over: one that is to be made of the original may be a trial before.
+func (j *journal) finishable() bool {
+	return j.touched() && (j.Written != baked || j.Stage.settled())
+}
 
 // lock returns the temporary name of the replacement.
 func (j *journal) lock() string { return j.Name + newSuffix }

@@ -85,7 +85,10 @@ func realLab(t *testing.T) *lab {
 
 func newLab(t *testing.T, cli *client.Client, prefix string) *lab {
 	t.Helper()
-	l := &lab{T: t, cli: cli, prefix: prefix, m: New(cli, quickly), ledger: ledger.New(filepath.Join(t.TempDir(), "state"))}
+	state := filepath.Join(t.TempDir(), "state")
+	o := quickly
+	o.Written = filepath.Join(state, "written")
+	l := &lab{T: t, cli: cli, prefix: prefix, m: New(cli, o), ledger: ledger.New(state)}
 	l.fixer = l.dispatcher(l.m)
 	return l
 }

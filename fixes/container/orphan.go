@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	api "github.com/moby/moby/api/types/container"
@@ -37,6 +38,12 @@ func (m *Mechanic) Orphans(ctx context.Context, known func(id string) bool) ([]l
 			continue
 		}
 		j := journal{Tx: c.Labels[labelTx], Name: c.Labels[labelName], Old: c.Labels[labelReplaces], New: c.ID}
+		if f := fate(c.Labels[labelWritten]); f == moved || f == baked {
+			j.Written = f
+		}
+		if j.Written == baked && strings.HasPrefix(c.Image, imageRepository+":") {
+			j.Image = &madeImage{Ref: c.Image}
+		}
 		p, err := m.pair(ctx, &j)
 		if err != nil {
 			return nil, err

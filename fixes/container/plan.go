@@ -27,7 +27,11 @@ type detail struct {
 	findings []checks.Finding // asked to be cured
 	update   bool             // to the image that the reference names
 	pull     bool
-	stages   []stage // of Plan.Steps
+	stages   []stage  // of Plan.Steps
+	layer    ownLayer // what the container wrote; empty where that was not asked
+	written  fate     // what becomes of it; "" where there is nothing
+
+	refused checks.Message // why it does not become what was asked for, where others go on
 }
 
 // a planner makes one plan.
@@ -39,6 +43,8 @@ type planner struct {
 	why      map[string]checks.Message
 	requests []checks.Finding
 	open     checks.Message // the first choice that only the user can make
+
+	refused map[fate]checks.Message // why what was written cannot become this
 }
 
 // plan returns what would be done for request. It is a pure function of w.
@@ -82,6 +88,9 @@ func (w *world) plan(request fixes.Request) (*fixes.Plan, error) {
 		pl.liveSteps()
 		pl.liveNotes()
 	} else {
+		if err := pl.decide(request.Values); err != nil {
+			return nil, err
+		}
 		pl.recreateSteps(target)
 		pl.recreateNotes(target)
 	}

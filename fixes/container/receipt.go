@@ -28,6 +28,14 @@ func (t *transaction) receipt(ctx context.Context) (*fixes.Receipt, error) {
 		return nil, err
 	}
 	r.Proof, r.Reminders = append(r.Proof, proof...), reminders
+	r.Proof = append(r.Proof, t.copied()...)
+	if proof, reminders, err = t.bakedIn(ctx); err != nil {
+		return nil, err
+	}
+	r.Proof, r.Reminders = append(r.Proof, proof...), append(r.Reminders, reminders...)
+	if t.j.File != "" {
+		r.Files = append(r.Files, t.j.File)
+	}
 	if !t.down.IsZero() {
 		r.Away, r.Stopping = t.up.Sub(t.down), t.stopped.Sub(t.down)
 		if old, err := t.m.find(ctx, t.j.Old); err == nil && old != nil && old.State.ExitCode == killed {
@@ -45,7 +53,7 @@ func (t *transaction) cured(now *api.InspectResponse) (cured, left []checks.Find
 	c := *t.d.world.container
 	fresh := subject.New(*now, t.image, "", t.m.o.Now())
 	c.Settings, c.Inspect, c.Image, c.Now = fresh.Settings, fresh.Inspect, fresh.Image, fresh.Now
-	if t.d.update {
+	if t.d.update || t.j.Image != nil {
 		c.TagID = t.image.ID // the tag names it now
 	}
 	report := checks.Run(&c, subject.Checks(), &checks.Policy{Profile: checks.All})

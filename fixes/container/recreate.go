@@ -32,6 +32,8 @@ type transaction struct {
 	// before is called before each stage; nil for nothing to do then.
 	before func(context.Context, stage) error
 
+	copier *copier // that read what the original wrote; nil for none
+
 	begun bool                   // something was recorded, so that there is something to go back from
 	image *image.InspectResponse // that the replacement runs
 	body  body
@@ -133,9 +135,16 @@ func (t *transaction) forward(ctx context.Context) (*fixes.Receipt, error) {
 	for _, s := range t.d.want.Secrets {
 		t.j.Secrets = append(t.j.Secrets, shelter{s.Path, s.Variable})
 	}
+	switch t.j.Written = t.d.written; t.d.written {
+	case saved:
+		t.j.File = savedFile(t.d.world.saved, t.j.Name, t.j.Tx)
+	case baked:
+		t.j.Image = &madeImage{Ref: bakedRef(t.j.Name, t.j.Tx)}
+	}
 	t.begun = true
 	for i, s := range t.d.stages {
 		t.step, t.j.Stage = i, s
+		t.j.Held = t.j.Held || s == baking // what follows is done before stopping, too
 		if s == tagging {
 			if t.j.Tag, err = t.m.moving(ctx, t.d.world.reference(), t.image); err != nil {
 				return nil, err
@@ -188,7 +197,7 @@ func (t *transaction) say(m checks.Message, ratio float64) {
 }
 
 // do carries out one stage.
-func (t *transaction) do(ctx context.Context, s stage) error {
+func (t *transaction) do(ctx context.Context, s stage) (err error) {
 	switch s {
 	case pulling:
 		return t.pull(ctx)
@@ -217,9 +226,17 @@ func (t *transaction) do(ctx context.Context, s stage) error {
 		if !t.held {
 			t.down = t.m.o.Now()
 		}
-		err := t.m.stop(ctx, t.j.Old)
+		err = t.m.stop(ctx, t.j.Old)
 		t.stopped = t.m.o.Now()
 		return err
+	case carrying:
+		t.copier, err = t.m.carry(ctx, &t.j, t.say)
+	case saving:
+		t.copier, err = t.m.save(ctx, &t.j, t.say)
+	case baking:
+		return t.bake(ctx)
+	case remaking:
+		return t.remake(ctx)
 	case shelving:
 		return t.m.rename(ctx, t.j.Old, t.j.shelf())
 	case naming:
@@ -227,13 +244,13 @@ func (t *transaction) do(ctx context.Context, s stage) error {
 	case disarming:
 		return t.m.policy(ctx, t.j.Old, api.RestartPolicy{Name: api.RestartPolicyDisabled})
 	case starting:
-		err := t.m.start(ctx, t.j.New)
+		err = t.m.start(ctx, t.j.New)
 		t.up = t.m.o.Now()
 		return err
 	case verifying:
 		return t.m.verify(ctx, t.j.New, t.j.Baseline, t.say)
 	}
-	return nil
+	return err
 }
 
 // create makes the replacement under the name that is the lock.
@@ -243,7 +260,15 @@ func (t *transaction) create(ctx context.Context) error {
 	if t.d.update {
 		ref = w.reference()
 	}
+	return t.createFrom(ctx, ref)
+}
+
+// createFrom makes the replacement from the image that ref names, which is the
+// one of t.
+func (t *transaction) createFrom(ctx context.Context, ref string) error {
+	w := t.d.world
 	t.body = w.body(t.d.want, t.image, ref, t.j.Tx)
+	t.d.mark(t.body)
 	result, err := t.m.engine.ContainerCreate(ctx, t.body.options)
 	if errdefs.IsConflict(err) {
 		return errdefs.ErrConflict.WithMessage(fmt.Sprintf("another change of %s is under way, or was interrupted: there is a container %s", clean(t.j.Name), clean(t.j.lock())))

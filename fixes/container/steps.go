@@ -3,7 +3,6 @@ package container
 import (
 	"strings"
 
-	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/image"
 
 	"plimsoll/checks"
@@ -23,6 +22,10 @@ const (
 	connecting stage = "connect"
 	comparing  stage = "compare"
 	stopping   stage = "stop"
+	carrying   stage = "carry"   // what the original wrote, into the replacement
+	saving     stage = "save"    // or into a file
+	baking     stage = "bake"    // or into an image
+	remaking   stage = "remake"  // the replacement, from that
 	shelving   stage = "shelve"  // the original gives up its name
 	naming     stage = "name"    // the replacement takes it
 	disarming  stage = "disarm"  // the original gives up its restart policy
@@ -44,6 +47,16 @@ func (s stage) touched() bool {
 		return false
 	}
 	return true
+}
+
+// settled reports whether in stage s a replacement has all that it is to have
+// before it takes over.
+func (s stage) settled() bool {
+	switch s {
+	case shelving, naming, disarming, starting, verifying, committed, reverting, returning:
+		return true
+	}
+	return false
 }
 
 func (pl *planner) step(s stage, op, target string, why checks.Message, command ...string) {
@@ -86,6 +99,7 @@ func (pl *planner) recreateSteps(target *image.InspectResponse) {
 		target = &image.InspectResponse{ID: w.inspect().Image}
 	}
 	b := w.body(pl.d.want, target, pl.createReference(target), "ID")
+	pl.d.mark(b)
 	pl.step(creating, "create", temporary, checks.Msg("make the replacement beside the original, which keeps running"), createCommand(b, imageConfig(target))...)
 	for _, e := range b.connect {
 		pl.step(connecting, "connect", e.network, checks.Msg("connect it to the other networks of the original"), connectCommand(e, temporary)...)
@@ -94,6 +108,7 @@ func (pl *planner) recreateSteps(target *image.InspectResponse) {
 	if running {
 		pl.step(stopping, "stop", name, checks.Msg("two containers must not use the same data at once; the downtime begins"), "docker", "stop", name)
 	}
+	pl.writtenSteps(b, target, temporary)
 	pl.step(shelving, "rename", name, checks.Msg("keep the original as the way back"), "docker", "rename", name, kept)
 	pl.step(naming, "rename", temporary, checks.Msg("the replacement takes over name and DNS"), "docker", "rename", temporary, name)
 	if !w.inspect().HostConfig.RestartPolicy.IsNone() {
@@ -138,11 +153,7 @@ func (pl *planner) recreateNotes(target *image.InspectResponse) {
 	} else {
 		note(checks.Msg("it is not running, so that the replacement is not started and cannot be proved to work"))
 	}
-	if paths := w.written(); len(paths) > 0 {
-		shown := paths[:min(maxPaths, len(paths))]
-		note(checks.Msg("what it wrote outside of volumes is not in the replacement, only in the kept original: %d paths, %s: %s",
-			len(paths), bytes(w.size), clean(strings.Join(shown, " "))))
-	}
+	pl.tellWritten()
 	if w.randomPorts() {
 		note(checks.Msg("its published ports without a number get other ones"))
 	}
@@ -189,25 +200,7 @@ func (w *world) randomPorts() bool {
 // without folders that are there because of what lies in them, and without
 // the places of mounts.
 func (w *world) written() []string {
-	parents := map[string]bool{}
-	for _, change := range w.container.Changed {
-		parents[parent(change.Path)] = true
-	}
-	mounts := map[string]bool{}
-	for _, m := range w.inspect().Mounts {
-		mounts[m.Destination] = true
-	}
-	for path := range w.inspect().HostConfig.Tmpfs {
-		mounts[path] = true
-	}
-	var out []string
-	for _, change := range w.container.Changed {
-		if parents[change.Path] || change.Kind == api.ChangeDelete || mounts[change.Path] || holdsMount(change.Path, mounts) {
-			continue
-		}
-		out = append(out, change.Path)
-	}
-	return out
+	return layerOf(w.container.Changed, mountPoints(w.inspect()), nil).files
 }
 
 func parent(path string) string { return path[:max(0, strings.LastIndexByte(path, '/'))] }

@@ -26,13 +26,16 @@ func (m *Mechanic) pair(ctx context.Context, j *journal) (pair, error) {
 	if p.old, err = m.find(ctx, j.Old); err != nil {
 		return p, err
 	}
-	if j.New == "" {
-		if j.New, err = m.findNew(ctx, j); err != nil {
+	if j.New != "" {
+		if p.new, err = m.find(ctx, j.New); err != nil || p.new != nil {
 			return p, err
 		}
 	}
-	if j.New != "" {
-		p.new, err = m.find(ctx, j.New)
+	// It was not noted yet, or was made anew.
+	id, err := m.findNew(ctx, j)
+	if err == nil && id != "" {
+		j.New = id
+		p.new, err = m.find(ctx, id)
 	}
 	return p, err
 }
@@ -180,6 +183,10 @@ func (m *Mechanic) discard(ctx context.Context, j *journal, new *api.InspectResp
 	}
 	m.removeNetwork(ctx, j.Tx)
 	m.dropSecrets(ctx, j)
+	m.dropFile(j)
+	if err := m.unbake(ctx, j); err != nil {
+		return broken(err, "the original of %s works, but the image %s is left", clean(j.Name), clean(j.Image.Ref))
+	}
 	if err := m.untag(ctx, j.Tag); err != nil {
 		return broken(err, "the original of %s works, but the tag %s names another image than before", clean(j.Name), clean(j.Tag.Ref))
 	}
@@ -217,8 +224,10 @@ func (m *Mechanic) goForward(ctx context.Context, j *journal, record fixer.Recor
 		}
 		err = act()
 	}
-	there := p.old != nil
+	there, pending := p.old != nil, j.pending()
 	do(there && p.old.State.Running, stopping, func() error { return m.stop(ctx, j.Old) })
+	do(there && pending && j.Written == moved, carrying, func() error { _, err := m.carry(ctx, j, say); return err })
+	do(there && pending && j.Written == saved, saving, func() error { _, err := m.save(ctx, j, say); return err })
 	do(there && containerName(p.old) == j.Name, shelving, func() error { return m.rename(ctx, j.Old, j.shelf()) })
 	do(containerName(p.new) != j.Name, naming, func() error { return m.rename(ctx, j.New, j.Name) })
 	do(there && !p.old.HostConfig.RestartPolicy.IsNone(), disarming, func() error {

@@ -150,10 +150,10 @@ func (m *Mechanic) Recover(ctx context.Context, entry ledger.Entry, finish bool,
 }
 
 // recover ends the transaction j. Before the original was touched there is
-// only one way: the replacement was not compared with it yet.
+// only one way: the replacement was not compared with it yet, or is a trial.
 func (m *Mechanic) recover(ctx context.Context, j *journal, finish bool, record fixer.Record, progress func(fixes.Progress)) (ledger.State, error) {
 	var failure error
-	if finish && j.touched() {
+	if finish && j.finishable() {
 		progress(fixes.Progress{Message: checks.Msg("finishing the change"), Ratio: -1})
 		failure = m.goForward(ctx, j, record, func(msg checks.Message, ratio float64) {
 			progress(fixes.Progress{Message: msg, Ratio: ratio})

@@ -41,6 +41,8 @@ type world struct {
 	plain   bool     // the address is not protected
 	self    string   // id of the container that this program runs in
 	secrets string   // directory for what leaves an environment
+	saved   string   // folder for what containers wrote
+	made    string   // id of the image that was made of the container; "" for none
 	missing []string // sources of bind mounts that are not there
 }
 
@@ -73,7 +75,7 @@ func (m *Mechanic) lookWithin(ctx context.Context, c *subject.Container, around 
 	now := *c
 	fresh := subject.New(result.Container, nil, "", m.o.Now())
 	now.Settings, now.Inspect, now.Now = fresh.Settings, fresh.Inspect, fresh.Now
-	w := &world{container: &now, surroundings: around, host: m.engine.DaemonHost(), plain: m.o.Plain, self: self(m.o.MountInfo), secrets: m.o.Secrets}
+	w := &world{container: &now, surroundings: around, host: m.engine.DaemonHost(), plain: m.o.Plain, self: self(m.o.MountInfo), secrets: m.o.Secrets, saved: m.o.Written}
 	if size := result.Container.SizeRw; size != nil {
 		w.size = *size
 	}

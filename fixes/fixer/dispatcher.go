@@ -322,6 +322,7 @@ func (d *Dispatcher) apply(ctx context.Context, plan *fixes.Plan, part *ledger.P
 	for _, p := range receipt.Proof {
 		entry.Proof = append(entry.Proof, plain(p.String()))
 	}
+	entry.Files = receipt.Files
 	for _, m := range receipt.Reminders {
 		entry.Reminders = append(entry.Reminders, plain(m.String()))
 	}

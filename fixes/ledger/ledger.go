@@ -57,6 +57,7 @@ type Entry struct {
 	Commands  []string        `json:"commands"`            // equivalent commands, masked
 	Proof     []string        `json:"proof,omitempty"`     // what was verified
 	Checks    []string        `json:"checks"`              // ids cured
+	Files     []string        `json:"files,omitempty"`     // written for the user, who may remove them
 	Reminders []string        `json:"reminders,omitempty"` // what a person has to do after it
 
 	// Deploy is the command that makes what runs be as the changed file says,

@@ -25,16 +25,21 @@ const sizeLimit = 4 << 20
 // Write replaces the file called name, mode 0600. When it returns, the content
 // survives a power cut.
 func (d Dir) Write(name string, data []byte) error {
+	return d.Fill(name, whole(data))
+}
+
+// Fill is Write for what may be too large for memory: fill writes the content.
+func (d Dir) Fill(name string, fill func(io.Writer) error) error {
 	root, err := d.create()
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	temp := "." + name + ".tmp"
+	temp := unfinished(name)
 	if err := root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := writeNew(root, temp, data); err != nil {
+	if err := writeNew(root, temp, fill); err != nil {
 		return err
 	}
 	if err := root.Rename(temp, name); err != nil {
@@ -52,11 +57,11 @@ func (d Dir) Create(name string, data []byte) error {
 		return err
 	}
 	defer root.Close()
-	temp := "." + name + ".tmp"
+	temp := unfinished(name)
 	if err := root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := writeNew(root, temp, data); err != nil {
+	if err := writeNew(root, temp, whole(data)); err != nil {
 		return err
 	}
 	defer root.Remove(temp)
@@ -67,13 +72,22 @@ func (d Dir) Create(name string, data []byte) error {
 	return SyncDir(root)
 }
 
-func writeNew(root *os.Root, name string, data []byte) error {
+// unfinished is the name of a file while it is written.
+func unfinished(name string) string { return "." + name + ".tmp" }
+
+func whole(data []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	}
+}
+
+func writeNew(root *os.Root, name string, fill func(io.Writer) error) error {
 	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	if err == nil {
+	if err = fill(f); err == nil {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
@@ -114,7 +128,8 @@ func (d Dir) Read(name string) ([]byte, error) {
 	return data, err
 }
 
-// Remove removes the file called name; it is no error when there is none.
+// Remove removes the file called name, and what a crash left of one that was
+// being written; it is no error when there is none.
 func (d Dir) Remove(name string) error {
 	root, err := d.open()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -124,8 +139,10 @@ func (d Dir) Remove(name string) error {
 		return err
 	}
 	defer root.Close()
-	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, file := range []string{name, unfinished(name)} {
+		if err := root.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return SyncDir(root)
 }
