@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"plimsoll/checks"
 	"plimsoll/checks/dockertest"
 	"plimsoll/fixes"
 	"plimsoll/fixes/fixer"
@@ -28,6 +30,7 @@ const (
 	crashLedger = "PLIMSOLL_TEST_LEDGER"
 	crashUndo   = "PLIMSOLL_TEST_UNDO" // id of the entry to undo instead
 	crashLate   = "PLIMSOLL_TEST_LATE" // die before the step is on disk, not after
+	crashFate   = "PLIMSOLL_TEST_FATE" // of what was written
 )
 
 // killer is a mechanic that dies by SIGKILL at one call of record.
@@ -74,11 +77,20 @@ func TestCrashChild(t *testing.T) {
 	}
 	l := newLab(t, cli, "")
 	l.ledger = ledger.New(os.Getenv(crashLedger))
+	l.m.o.Written = filepath.Join(l.ledger.Path(), "written")
 	l.fixer = l.dispatcher(&killer{Mechanic: l.m, at: at, late: os.Getenv(crashLate) != ""})
 	if id := os.Getenv(crashUndo); id != "" {
 		err = l.fixer.Undo(t.Context(), id, nil)
 	} else {
-		_, err = l.fixer.Apply(t.Context(), l.planFor(os.Getenv(crashName), hardening...), nil)
+		c := l.subject(os.Getenv(crashName))
+		asked := l.asking(c, hardening...)
+		if f := os.Getenv(crashFate); f != "" {
+			asked.Values = checks.Values{fateKey: f}
+		}
+		var p *fixes.Plan
+		if p, err = l.fixer.Plan(t.Context(), c, asked); err == nil {
+			_, err = l.fixer.Apply(t.Context(), p, nil)
+		}
 	}
 	if err != nil {
 		t.Fatal(err)

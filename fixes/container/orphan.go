@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	api "github.com/moby/moby/api/types/container"
@@ -41,8 +40,8 @@ func (m *Mechanic) Orphans(ctx context.Context, known func(id string) bool) ([]l
 		if f := fate(c.Labels[labelWritten]); f == moved || f == baked {
 			j.Written = f
 		}
-		if j.Written == baked && strings.HasPrefix(c.Image, imageRepository+":") {
-			j.Image = &madeImage{Ref: c.Image}
+		if j.Written == baked {
+			j.Image = &madeImage{Ref: bakedRef(j.Name, j.Tx)}
 		}
 		p, err := m.pair(ctx, &j)
 		if err != nil {

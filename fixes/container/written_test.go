@@ -505,3 +505,132 @@ func TestMembersCarryWhatTheyWrote(t *testing.T) {
 		}
 	})
 }
+
+// TestKilledWithWhatWasWritten kills the program at every step of a replacement
+// that has more to do than to take over. What the original wrote is where it was
+// to be, or the original is back.
+func TestKilledWithWhatWasWritten(t *testing.T) {
+	for _, f := range []fate{moved, saved, baked} {
+		t.Run(string(f), func(t *testing.T) {
+			onEngines(t, func(t *testing.T, l *lab) {
+				l.load(dockertest.Probe("app:1"))
+				reached := map[stage]bool{}
+				for at := 1; ; at++ { // before, nothing is recorded
+					if l.server == nil && at < 3 {
+						continue // as without anything written; each takes seconds
+					}
+					done := true
+					for _, finish := range []bool{true, false} {
+						if l.server == nil && finish != (at%2 == 0) {
+							done = false
+							continue
+						}
+						name := fmt.Sprintf("%sapp%d-%t", l.prefix, at, finish)
+						l.run(strings.TrimPrefix(name, l.prefix), service("-write", "/state=1"))
+						l.writing(name, "/state", left)
+						before := l.inspect(name)
+						if !l.crash(name, at, crashLate+"=1", crashFate+"="+string(f)) {
+							if l.server != nil {
+								break
+							}
+							return
+						}
+						done = false
+						l.killedWith(f, before, finish, reached)
+					}
+					if done {
+						break
+					}
+				}
+				for _, s := range map[fate][]stage{moved: {stopping, carrying, shelving}, saved: {saving, shelving}, baked: {stopping, baking, remaking, comparing, shelving}}[f] {
+					if !reached[s] {
+						t.Errorf("never killed at %s", s)
+					}
+				}
+			})
+		})
+	}
+}
+
+// killedWith ends a crashed change and checks what became of what was written.
+func (l *lab) killedWith(f fate, before *api.InspectResponse, finish bool, reached map[stage]bool) {
+	l.Helper()
+	e := l.crashed()
+	name := containerName(before)
+	j, err := decode(e)
+	if err != nil {
+		l.Fatal(err)
+	}
+	reached[j.Stage] = true
+	if err := l.fixer.Recover(l.Context(), e.ID, finish, nil); err != nil {
+		l.Fatalf("%s: %v", j.Stage, err)
+	}
+	now := l.inspect(name)
+	replaced := now.ID != before.ID
+	if replaced && !finish || !now.State.Running {
+		l.Errorf("%s: replaced %t, running %t", j.Stage, replaced, now.State.Running)
+	}
+	has := strings.Contains(strings.Join(l.entries(name, "/state"), ""), `"1\n`)
+	twice := strings.Contains(strings.Join(l.entries(name, "/state"), ""), `"1\n1\n"`)
+	_, missing := os.Stat(savedFile(l.m.o.Written, name, e.ID))
+	image, err := l.m.image(l.Context(), bakedRef(name, e.ID))
+	if err != nil {
+		l.Fatal(err)
+	}
+	switch {
+	case !replaced:
+		if !has || missing == nil || image != nil {
+			l.Errorf("%s: taken back, it has what it wrote: %t, there is a file: %t, an image: %t", j.Stage, has, missing == nil, image != nil)
+		}
+	case f == moved && !twice, f == baked && (!twice || image == nil || image.ID != now.Image), f == saved && missing != nil:
+		l.Errorf("%s: finished, what it wrote was carried: %t, there is a file: %t, an image: %t", j.Stage, twice, missing == nil, image != nil)
+	}
+	for _, c := range l.family(name) {
+		if strings.HasSuffix(c.Names[0], newSuffix) {
+			l.Errorf("%s: %s is left", j.Stage, c.Names)
+		}
+	}
+}
+
+// Without a journal the labels say what was to become of what was written.
+func TestLostJournalOfWhatWasWritten(t *testing.T) {
+	l := memoryLab(t)
+	l.load(dockertest.Probe("app:1"))
+	later := quickly
+	later.Now = func() time.Time { return time.Now().Add(abandoned) }
+	afterwards := l.dispatcher(New(l.cli, later))
+	for _, f := range []fate{moved, baked} {
+		for at := 2; at < 8; at++ {
+			for _, finish := range []bool{true, false} {
+				name := fmt.Sprintf("%s%s%d-%t", l.prefix, f, at, finish)
+				l.run(strings.TrimPrefix(name, l.prefix), service("-write", "/state=1"))
+				before := l.inspect(name)
+				if !l.crash(name, at, crashLate+"=1", crashFate+"="+string(f)) {
+					t.Fatal("the child was not killed")
+				}
+				tx := l.crashed().ID
+				if err := os.RemoveAll(l.ledger.Path()); err != nil {
+					t.Fatal(err)
+				}
+				found, err := afterwards.Interrupted(t.Context())
+				if err != nil || len(found) > 1 {
+					t.Fatalf("%s, %d: %v, %v", f, at, found, err)
+				}
+				if len(found) == 0 {
+					continue // it works already
+				}
+				if err := afterwards.Recover(t.Context(), tx, finish, nil); err != nil {
+					t.Fatal(err)
+				}
+				now := l.inspect(name)
+				is := strings.Join(l.entries(name, "/state"), "")
+				if !now.State.Running || now.ID != before.ID && (!finish || !strings.Contains(is, `"1\n1\n"`)) {
+					t.Errorf("%s, %d: running %t, replaced %t, %s", f, at, now.State.Running, now.ID != before.ID, is)
+				}
+				if image, err := l.m.image(t.Context(), bakedRef(name, tx)); err != nil || (now.ID == before.ID) != (image == nil) && f == baked {
+					t.Errorf("%s, %d: the image is left: %v", f, at, err)
+				}
+			}
+		}
+	}
+}
