@@ -34,6 +34,9 @@ func (a *app) writePlan(w io.Writer, p *fixes.Plan) error {
 			continue
 		}
 		fmt.Fprintf(&b, "  %s\n", a.T("choice: %s (--set %s=%s)", c.Label.In(a.translate), c.Key, terminal.Line(fixes.Quote(c.Value))))
+		for i, name := range c.Names {
+			fmt.Fprintf(&b, "      %s\n", faint.Render(terminal.Line(c.Options[i])+": "+name.In(a.translate)))
+		}
 	}
 	section := func(title string, lines []string) {
 		if len(lines) > 0 {

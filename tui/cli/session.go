@@ -191,7 +191,7 @@ func (a *app) newTools(s *session, target *engine.Target, policy *checks.Policy,
 		if target.Context != "" { // it may have certificates of its own
 			o.Environment = []string{"DOCKER_CONTEXT=" + target.Context, "DOCKER_HOST="}
 		}
-		mechanic := container.New(c, container.Options{Plain: target.Plain(), Evidence: filepath.Join(state, "evidence"), Secrets: filepath.Join(secrets, "containers"), Trust: s.trust, Auth: s.auth, Images: s.inventory.Whole, CoolDown: coolDown(policy)})
+		mechanic := container.New(c, container.Options{Plain: target.Plain(), Evidence: filepath.Join(state, "evidence"), Written: filepath.Join(state, "written"), Secrets: filepath.Join(secrets, "containers"), Trust: s.trust, Auth: s.auth, Images: s.inventory.Whole, CoolDown: coolDown(policy)})
 		o.Mechanics[checks.Container], o.Mechanics[checks.Image] = mechanic, image.New(c, container.NewGroup(mechanic), target.Plain())
 		o.Engine = func(ctx context.Context) (string, error) {
 			info, err := engine.Ask(ctx, c)

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -112,6 +113,7 @@ func (a *app) undo(cmd *cobra.Command, s *session, e ledger.Entry, yes, deploy b
 		return err
 	}
 	fmt.Fprintln(a.out, a.T("undone"))
+	a.listFiles(e)
 	e.State = ledger.Undone
 	return a.trailing(cmd, s, e, yes, deploy)
 }
@@ -266,8 +268,19 @@ func (a *app) listEntries(entries []ledger.Entry) error {
 	}
 	for _, e := range entries {
 		fmt.Fprintln(a.out, a.entryLine(e))
+		a.listFiles(e)
 	}
 	return nil
+}
+
+// listFiles names the files that a change wrote for the user, as far as they are
+// still there.
+func (a *app) listFiles(e ledger.Entry) {
+	for _, file := range e.Files {
+		if info, err := os.Lstat(file); err == nil {
+			fmt.Fprintf(a.out, "    %s\n", a.T("keeps %s, %s: remove it when you do not need it", terminal.Line(file), units.BytesSize(float64(info.Size()))))
+		}
+	}
 }
 
 func (a *app) entryLine(e ledger.Entry) string {
