@@ -54,15 +54,6 @@ func (t *transaction) bake(ctx context.Context) error {
 	return nil
 }
 
-// remake replaces the replacement, which was a trial, by one of the image that
-// was made.
-func (t *transaction) remake(ctx context.Context) error {
-	if err := t.m.remove(ctx, t.j.New); err != nil {
-		return err
-	}
-	return t.createFrom(ctx, t.j.Image.Ref)
-}
-
 // unbake removes the image that a transaction made, unless something else uses
 // it by now.
 func (m *Mechanic) unbake(ctx context.Context, j *journal) error {

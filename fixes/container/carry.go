@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"time"
 
 	"github.com/containerd/errdefs"
 	api "github.com/moby/moby/api/types/container"
@@ -46,8 +47,12 @@ func (m *Mechanic) copierOf(ctx context.Context, id string, after *api.InspectRe
 		return nil, failed("it wrote to %d places meanwhile, too many to copy", n)
 	}
 	all := max(1, (c.most-spare)/2)
+	var told time.Time
 	c.say = func(done int64) {
-		say(checks.Msg("copying what it wrote: %s", bytes(done)), min(1, float64(done)/float64(all)))
+		if now := time.Now(); now.Sub(told) >= tellEvery {
+			told = now
+			say(checks.Msg("copying what it wrote"), min(1, float64(done)/float64(all)))
+		}
 	}
 	return c, nil
 }

@@ -175,8 +175,7 @@ func (c *copier) entry(name string, h *tar.Header, in io.Reader, out *tar.Writer
 	}
 	h.Mode &= 0o7777          // engines put the type in it, too
 	h.Uname, h.Gname = "", "" // of the engine's machine: owners are numbers
-	h.Format = tar.FormatPAX  // for attributes, and times to the nanosecond
-	h.AccessTime, h.ChangeTime = h.ModTime, h.ModTime
+	h.Format = tar.FormatPAX  // has attributes, long names, and times to the nanosecond
 	if c.bytes += h.Size; c.bytes > c.most {
 		return errdefs.ErrResourceExhausted.WithMessage(fmt.Sprintf("there is more than the %s that it takes on disk: are there sparse files?", bytes(c.most)))
 	}

@@ -235,8 +235,10 @@ func (t *transaction) do(ctx context.Context, s stage) (err error) {
 		t.copier, err = t.m.save(ctx, &t.j, t.say)
 	case baking:
 		return t.bake(ctx)
+	case clearing:
+		return t.m.remove(ctx, t.j.New)
 	case remaking:
-		return t.remake(ctx)
+		return t.createFrom(ctx, t.j.Image.Ref)
 	case shelving:
 		return t.m.rename(ctx, t.j.Old, t.j.shelf())
 	case naming:

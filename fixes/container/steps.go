@@ -25,7 +25,8 @@ const (
 	carrying   stage = "carry"   // what the original wrote, into the replacement
 	saving     stage = "save"    // or into a file
 	baking     stage = "bake"    // or into an image
-	remaking   stage = "remake"  // the replacement, from that
+	clearing   stage = "clear"   // the replacement away, which was a trial
+	remaking   stage = "remake"  // it, from that image
 	shelving   stage = "shelve"  // the original gives up its name
 	naming     stage = "name"    // the replacement takes it
 	disarming  stage = "disarm"  // the original gives up its restart policy

@@ -170,6 +170,9 @@ func (pl *planner) tellWritten() {
 	if len(l.deleted) > 0 && pl.d.written != baked {
 		note(checks.Msg("what it deleted of its image is in the replacement again: %d paths: %s", len(l.deleted), some(l.deleted)))
 	}
+	if (pl.d.written == moved || pl.d.written == saved) && !strings.HasPrefix(w.host, "unix://") {
+		note(checks.Msg("it goes through this machine, as the engine is on another one: that takes longer"))
+	}
 	for _, f := range []fate{moved, saved} {
 		if why := pl.refused[f]; !why.IsZero() && pl.p.Blocked.IsZero() {
 			note(why)
@@ -246,7 +249,7 @@ func (pl *planner) writtenSteps(b body, target *image.InspectResponse, temporary
 	case saved:
 		file := savedFile(w.saved, name, "ID")
 		pl.step(saving, "save", file, checks.Msg("what it wrote is in a file for you: %d paths, about %s", len(l.files), bytes(w.size)),
-			"sh", "-c", `umask 077 && docker export "$0" > "$1"`, name, file)
+			"sh", "-c", `umask 077 && mkdir -p "${1%/*}" && docker export "$0" > "$1"`, name, file)
 	case baked:
 		ref := bakedRef(name, "ID")
 		command := []string{"docker", "commit"}
@@ -254,6 +257,7 @@ func (pl *planner) writtenSteps(b body, target *image.InspectResponse, temporary
 			command = append(command, "--change", "ENV "+variable+"=")
 		}
 		pl.step(baking, "commit", ref, checks.Msg("make an image of what it wrote: %d paths, %s", len(w.written()), bytes(w.size)), append(command, name, ref)...)
+		pl.step(clearing, "remove", temporary, checks.Msg("this one was a trial: nothing else differs, and the engine takes it"), "docker", "rm", temporary)
 		b.options.Config.Image = ref
 		pl.step(remaking, "create", temporary, checks.Msg("make the replacement anew, from this image"), createCommand(b, imageConfig(target))...)
 		for _, e := range b.connect {
