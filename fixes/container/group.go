@@ -260,17 +260,9 @@ func (g *Group) describe(p *fixes.Plan, d *groupDetail) {
 // decide offers once what can become of what members wrote, and blocks p where
 // none of them can do as values ask.
 func (g *Group) decide(p *fixes.Plan, d *groupDetail, values checks.Values) {
-	var all *fixes.Choice
+	all := fateOfAll(d.members)
 	var refused checks.Message
 	for _, one := range d.members {
-		i := slices.IndexFunc(one.Choices, func(c fixes.Choice) bool { return c.Key == fateKey })
-		if i < 0 {
-			continue
-		}
-		c := one.Choices[i]
-		if all == nil || len(c.Options) > len(all.Options) || len(c.Options) == len(all.Options) && c.Value != all.Default {
-			all = &c
-		}
 		if why := one.Detail.(*detail).refused; !why.IsZero() {
 			refused = why
 			p.Notes = append(p.Notes, checks.Msg("%s: %s", clean(one.Subject.Name), why))
@@ -283,6 +275,19 @@ func (g *Group) decide(p *fixes.Plan, d *groupDetail, values checks.Values) {
 		all.Value, p.Blocked = given, refused
 	}
 	p.Choices = append(p.Choices, *all)
+}
+
+// fateOfAll returns the one choice about what members wrote, with what any of
+// them can do; nil where none wrote anything.
+func fateOfAll(members []*fixes.Plan) (all *fixes.Choice) {
+	for _, one := range members {
+		for _, c := range one.Choices {
+			if c.Key == fateKey && (all == nil || len(c.Options) > len(all.Options) || len(c.Options) == len(all.Options) && c.Value != c.Default) {
+				all = &c
+			}
+		}
+	}
+	return all
 }
 
 // Fetch implements [fixer.Fetcher].

@@ -49,7 +49,7 @@ type groupRun struct {
 	progress func(fixes.Progress)
 	step     int               // of the whole plan
 	held     map[int]time.Time // members that were stopped before their turn, since when
-	copied   []checks.Message  // what became of what they wrote
+	copied   []checks.Message  // what became of what the last one wrote
 }
 
 // Apply implements [fixer.Mechanic].
@@ -101,7 +101,6 @@ func (r *groupRun) run(ctx context.Context, plan *fixes.Plan) (*fixes.Receipt, e
 		all.Away, all.Stopping = max(all.Away, got.Away), max(all.Stopping, got.Stopping)
 		all.Proof, all.Reminders = append(all.Proof, r.proof(i, got)...), append(all.Reminders, got.Reminders...)
 	}
-	all.Proof = append(all.Proof, r.copied...)
 	all.Took = r.m.o.Now().Sub(began)
 	return all, nil
 }
@@ -128,8 +127,8 @@ func (r *groupRun) moveTag(ctx context.Context) (err error) {
 func (r *groupRun) proof(i int, got *fixes.Receipt) (all []checks.Message) {
 	j := &r.j.Members[i]
 	if r.d.ref != "" {
-		return []checks.Message{checks.Msg("%s runs the image %s and works; it was away for %s, its original is kept as %s",
-			clean(j.Name), shortImage(r.d.image.ID), got.Away.Round(10*time.Millisecond).String(), clean(j.shelf()))}
+		return append(r.copied, checks.Msg("%s runs the image %s and works; it was away for %s, its original is kept as %s",
+			clean(j.Name), shortImage(r.d.image.ID), got.Away.Round(10*time.Millisecond).String(), clean(j.shelf())))
 	}
 	for _, proof := range got.Proof {
 		all = append(all, checks.Msg("%s: %s", clean(j.Name), proof))
@@ -162,7 +161,7 @@ func (r *groupRun) replace(ctx context.Context, i int, plan *fixes.Plan) (*fixes
 	}
 	receipt, err := t.forward(ctx)
 	r.j.Members[i] = t.j // also what it had no time to record
-	r.copied = append(r.copied, t.copied()...)
+	r.copied = t.copied()
 	return receipt, err
 }
 

@@ -178,7 +178,12 @@ func (m *Mechanic) joint(first *world, d *groupDetail) *fixes.Plan {
 		}
 		p.Members = append(p.Members, w.container.Ref())
 		p.Cures, p.Leaves, p.After = append(p.Cures, one.Cures...), append(p.Leaves, one.Leaves...), append(p.After, one.After...)
-		p.Choices, p.Steps = append(p.Choices, one.Choices...), append(p.Steps, one.Steps...)
+		for _, c := range one.Choices {
+			if c.Key != fateKey {
+				p.Choices = append(p.Choices, c)
+			}
+		}
+		p.Steps = append(p.Steps, one.Steps...)
 		p.Downtime += one.Downtime
 		for _, note := range one.Notes {
 			if text := note.String(); !slices.ContainsFunc(p.Notes, func(o checks.Message) bool { return o.String() == text }) {
@@ -186,6 +191,9 @@ func (m *Mechanic) joint(first *world, d *groupDetail) *fixes.Plan {
 			}
 		}
 		p.Fingerprint += one.Fingerprint
+	}
+	if c := fateOfAll(d.members); c != nil {
+		p.Choices = append(p.Choices, *c)
 	}
 	p.Title = checks.Msg("Harden %s and replace what needs it: %s", clean(first.name()), strings.Join(slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == clean(first.name()) }), ", "))
 	p.Notes = append([]checks.Message{checks.Msg("one after the other, all or none, since they cannot do without each other: %s", strings.Join(names, ", "))}, p.Notes...)

@@ -112,6 +112,8 @@ func (pl *planner) refuses(f fate) checks.Message {
 		return checks.Msg("what it wrote cannot be saved: there is no folder for that")
 	case f == saved:
 		return noRoom(pl.w.saved, pl.w.size)
+	case f == baked && pl.w.together != nil && !pl.d.want.Update:
+		return checks.Msg("an image of what it wrote is made of one container at a time")
 	case f == baked && pl.d.want.Update:
 		return checks.Msg("an image of what it wrote would keep the old image below it, which is to be replaced")
 	case f == baked && len(pl.d.want.Secrets) > 0:
@@ -173,8 +175,10 @@ func (pl *planner) tellWritten() {
 	if (pl.d.written == moved || pl.d.written == saved) && !strings.HasPrefix(w.host, "unix://") {
 		note(checks.Msg("it goes through this machine, as the engine is on another one: that takes longer"))
 	}
-	for _, f := range []fate{moved, saved} {
-		if why := pl.refused[f]; !why.IsZero() && pl.p.Blocked.IsZero() {
+	for _, f := range []fate{moved, saved, baked} {
+		why := pl.refused[f]
+		asked := why.String() == pl.d.refused.String()
+		if !why.IsZero() && pl.p.Blocked.IsZero() && (f != baked || asked) {
 			note(why)
 		}
 	}

@@ -634,3 +634,50 @@ func TestLostJournalOfWhatWasWritten(t *testing.T) {
 		}
 	}
 }
+
+// Those that are replaced together because they need each other take along what
+// they wrote, too, each as it can.
+func TestJointReplacementCarries(t *testing.T) {
+	l := memoryLab(t)
+	l.load(dockertest.Probe("app:1"))
+	a := l.run("a", service("-write", "/state=a"))
+	l.run("b", client.ContainerCreateOptions{
+		Config:     &api.Config{Image: "app:1", Cmd: []string{"-write", "/state=b"}},
+		HostConfig: &api.HostConfig{NetworkMode: api.NetworkMode("container:" + a)},
+	})
+	names := []string{l.prefix + "a", l.prefix + "b"}
+	before := l.inspected(names)
+	for _, f := range []fate{moved, baked} {
+		asks := l.asksFor(map[string]string{names[0]: "container-new-privileges-allowed", names[1]: "container-rootfs-writable"})
+		for i := range asks {
+			asks[i].Request.Values = checks.Values{fateKey: string(f)}
+		}
+		batch, err := l.fixer.PlanBatch(t.Context(), asks)
+		if err != nil || l.told(batch) != "a recreate a b" {
+			t.Fatalf("%v: %s", err, l.told(batch))
+		}
+		p := batch.Parts[0].Plan
+		if c, ok := fateOf(p); !ok || strings.Join(c.Options, " ") != "leave carry save" {
+			t.Errorf("choice %+v", c)
+		}
+		if n := len(slices.DeleteFunc(slices.Clone(p.Choices), func(c fixes.Choice) bool { return c.Key != fateKey })); n != 1 {
+			t.Errorf("it is asked %d times", n)
+		}
+		if text := pretty(p.Notes); !strings.Contains(text, map[fate]string{moved: "its root is read-only", baked: "one container at a time"}[f]) {
+			t.Errorf("%s: notes %s", f, text)
+		}
+		if _, err := l.fixer.ApplyBatch(t.Context(), batch, fixes.BatchOptions{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if is := strings.Join(l.entries(names[0], "/state"), ""); strings.Contains(is, `"a\na\n"`) != (f == moved) {
+			t.Errorf("%s, a: %s", f, is)
+		}
+		if is := strings.Join(l.entries(names[1], "/state"), ""); strings.Contains(is, `"b\nb\n"`) {
+			t.Errorf("%s, b: %s", f, is)
+		}
+		if err := l.fixer.UndoBatch(t.Context(), batch.ID, nil); err != nil {
+			t.Fatal(err)
+		}
+		l.asBefore(before)
+	}
+}

@@ -256,6 +256,7 @@ func (a *app) undoBatch(cmd *cobra.Command, s *session, id string, yes, deploy b
 	fmt.Fprintln(a.out, a.T("undone"))
 	var failed []error
 	for _, e := range done {
+		a.listFiles(e)
 		e.State = ledger.Undone
 		failed = append(failed, a.trailing(cmd, s, e, yes, deploy))
 	}
