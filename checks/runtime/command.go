@@ -104,6 +104,23 @@ func (c command) unwrapped() command {
 	return c
 }
 
+// inits are programs that are the first of a container and start what it is for.
+var inits = map[string]bool{"tini": true, "tini-static": true, "dumb-init": true, "catatonit": true, "docker-init": true, "podman-init": true}
+
+// reaped returns what an init starts; nothing when c is none.
+func (c command) reaped() []command {
+	if !inits[c.name()] {
+		return nil
+	}
+	for c = c[1:]; len(c) > 0 && strings.HasPrefix(c[0], "-"); {
+		end := c[0] == "--"
+		if c = c[1:]; end {
+			break
+		}
+	}
+	return c.inside()
+}
+
 // takesValue reports whether option is one of valued, which are separated by blanks.
 func takesValue(valued, option string) bool { return slices.Contains(strings.Fields(valued), option) }
 

@@ -99,7 +99,8 @@ func healthCommand(test, shell []string) string {
 func (f *Facts) Told() []string {
 	var names []string
 	for _, line := range []string{f.Command, f.Health} {
-		for _, c := range words(line).inside() {
+		c := words(line)
+		for _, c := range append(c.inside(), c.reaped()...) {
 			for _, name := range []string{c.name(), c.unwrapped().name()} {
 				if name != "" && name != "." && name != "/" && !slices.Contains(names, name) {
 					names = append(names, name)

@@ -30,11 +30,7 @@ func (a *app) askSysdig(ctx context.Context, s *session, names []string, o watch
 	if len(names) != 1 {
 		return errors.New(a.T("name one container to ask sysdig about"))
 	}
-	target := s.inventory.Target()
-	if target == nil {
-		return cmp.Or(a.noEngine(), errors.New(a.T("there is no connection to the engine")))
-	}
-	c, err := target.Client()
+	target, c, err := a.clientOf(s)
 	if err != nil {
 		return err
 	}

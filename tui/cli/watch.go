@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"plimsoll/checks"
+	"plimsoll/checks/engine"
 	"plimsoll/checks/runtime"
 	"plimsoll/checks/terminal"
 )
@@ -84,11 +85,7 @@ Exit status: 0 no alerts at or above --fail-on, 1 some, 2 error.`),
 }
 
 func (a *app) watch(ctx context.Context, s *session, names []string, o watchOptions) error {
-	target := s.inventory.Target()
-	if target == nil {
-		return cmp.Or(a.noEngine(), errors.New(a.T("there is no connection to the engine")))
-	}
-	c, err := target.Client()
+	target, c, err := a.clientOf(s)
 	if err != nil {
 		return err
 	}
@@ -149,6 +146,16 @@ func (a *app) watch(ctx context.Context, s *session, names []string, o watchOpti
 	}
 	watcher.run(ctx)
 	return failed
+}
+
+// clientOf returns the engine of a session and a client of it, to be closed.
+func (a *app) clientOf(s *session) (*engine.Target, *client.Client, error) {
+	target := s.inventory.Target()
+	if target == nil {
+		return nil, nil, cmp.Or(a.noEngine(), errors.New(a.T("there is no connection to the engine")))
+	}
+	c, err := target.Client()
+	return target, c, err
 }
 
 // noEngine returns why there is none.
