@@ -32,17 +32,25 @@ import (
 )
 
 // A Rule is what the project demands: images from these places are signed with
-// one of these keys, or with a certificate below one of these.
+// one of these keys, with a certificate below one of these, or by one of these
+// identities.
 type Rule struct {
 	Images       []string `yaml:"images"`       // registries and folders: "ghcr.io/acme"
 	Keys         []string `yaml:"keys"`         // files with public keys of cosign, PEM
 	Certificates []string `yaml:"certificates"` // files with root certificates of Notation, PEM
 
+	Identities  []Identity `yaml:"identities"`   // who may sign without a key
+	TrustedRoot string     `yaml:"trusted-root"` // file with the root of trust that vouches for them; "": the public one of Sigstore
+
 	Root string `yaml:"-"` // directory that files are told from
 }
 
 // A Policy is a set of rules with their keys. Nil demands nothing.
-type Policy struct{ rules []trust }
+type Policy struct {
+	Public *Public // root of trust of identities without a file; nil: nobody may be asked for it
+
+	rules []trust
+}
 
 // trust is a rule, read.
 type trust struct {
@@ -50,6 +58,8 @@ type trust struct {
 	images []string
 	keys   []key
 	roots  []*x509.Certificate
+
+	authorities []authority
 }
 
 type key struct {
@@ -66,8 +76,8 @@ func Load(rules []Rule) (*Policy, error) {
 	p := &Policy{}
 	for _, r := range rules {
 		t := trust{root: r.Root, images: r.Images}
-		if len(r.Images) == 0 || len(r.Keys)+len(r.Certificates) == 0 {
-			return nil, errors.New("signed-by: a rule needs images, and keys or certificates")
+		if len(r.Images) == 0 || len(r.Keys)+len(r.Certificates)+len(r.Identities) == 0 {
+			return nil, errors.New("signed-by: a rule needs images, and keys, certificates or identities")
 		}
 		for _, place := range r.Images {
 			if !matches(place) {
@@ -98,6 +108,10 @@ func Load(rules []Rule) (*Policy, error) {
 				t.roots = append(t.roots, c)
 			}
 		}
+		var err error
+		if t.authorities, err = r.authority(); err != nil {
+			return nil, err
+		}
 		p.rules = append(p.rules, t)
 	}
 	return p, nil
@@ -114,7 +128,8 @@ func matches(place string) bool {
 	return err == nil && checks.FromRegistry([]string{place}, named.Name())
 }
 
-func readPEM(dir, name string) ([]*pem.Block, error) {
+// readFile reads at most limit bytes of a file that a configuration names.
+func readFile(dir, name string, limit int64) ([]byte, error) {
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(dir, name)
 	}
@@ -132,9 +147,17 @@ func readPEM(dir, name string) ([]*pem.Block, error) {
 		return nil, fmt.Errorf("signed-by: %w", err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, largestKey))
+	data, err := io.ReadAll(io.LimitReader(f, limit))
 	if err != nil {
 		return nil, fmt.Errorf("signed-by: %w", err)
+	}
+	return data, nil
+}
+
+func readPEM(dir, name string) ([]*pem.Block, error) {
+	data, err := readFile(dir, name, largestKey)
+	if err != nil {
+		return nil, err
 	}
 	var blocks []*pem.Block
 	for {
@@ -165,7 +188,7 @@ func (p *Policy) of(name reference.Named) *trust {
 			if r.root != all.root {
 				continue
 			}
-			all.keys, all.roots = append(all.keys, r.keys...), append(all.roots, r.roots...)
+			all.keys, all.roots, all.authorities = append(all.keys, r.keys...), append(all.roots, r.roots...), append(all.authorities, r.authorities...)
 		}
 	}
 	return all

@@ -258,7 +258,7 @@ func TestCosignTags(t *testing.T) {
 		w.expect(w.policy, "stranger", "cosign failed "+whyWrong+"; refused")
 		keyless := s.repo.Image("keyless", "keyless", time.Now())["digest"].(string)
 		stranger.classic(keyless, keyless, map[string]string{"dev.sigstore.cosign/certificate": "…"})
-		w.expect(w.policy, "keyless", "cosign found "+whyKeyless+"; refused")
+		w.expect(w.policy, "keyless", "cosign found "+whyNoIdentity+"; refused")
 	}
 }
 
@@ -328,7 +328,7 @@ func TestKeyless(t *testing.T) {
 	envelope := s.dsse(image["digest"].(string), predicateSigned, kindStatement, statements[1])
 	for _, material := range []string{`{"certificate": {"rawBytes": "AA=="}, "tlogEntries": []}`, `{"x509CertificateChain": {"certificates": [{"rawBytes": "AA=="}]}}`} {
 		s.attach(image, s.bundled(image, envelope, material))
-		w.expect(w.policy, "1", "cosign found "+whyKeyless+"; refused")
+		w.expect(w.policy, "1", "cosign found "+whyNoIdentity+"; refused")
 	}
 	s.attach(image, s.bundled(image, envelope, `{"publicKey": {"hint": "x"}}`))
 	w.expect(w.policy, "1", "cosign failed "+whyWrong+"; refused")

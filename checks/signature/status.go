@@ -2,7 +2,6 @@ package signature
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 
@@ -68,13 +67,16 @@ const (
 	typeBundle      = "application/vnd.dev.sigstore.bundle"
 	typeNotation    = "application/vnd.cncf.notary.signature"
 	predicateSigned = "https://sigstore.dev/cosign/sign/v1"
-	certificate     = "dev.sigstore.cosign/certificate" // annotation: the signature was made without a key
+	typeLegacy      = "application/vnd.dev.cosign.artifact." // sig.v1+json, att.v1+json: what is else under a tag
 )
 
 // Inspect looks for what is attached to the manifest or index d of name. The
 // error is that not everything could be read; what could be is in the status.
 func (p *Policy) Inspect(ctx context.Context, c *registry.Client, name reference.Named, d ocispec.Descriptor) (Status, error) {
 	i := inspection{client: c, name: reference.TrimNamed(name), target: d, trust: p.of(name)}
+	if p != nil {
+		i.public = p.Public
+	}
 	i.tags(ctx)
 	i.referrers(ctx, d)
 	i.buildkit(ctx, d)
@@ -86,6 +88,7 @@ type inspection struct {
 	name   reference.Named
 	target ocispec.Descriptor // what has to be signed
 	trust  *trust             // nil: nothing can be verified
+	public *Public            // root of trust
 	status Status
 	errs   []error
 }
@@ -109,23 +112,27 @@ func (i *inspection) tags(ctx context.Context) {
 		if i.failed(err) {
 			continue
 		}
-		m, err := i.client.Manifest(ctx, i.name, d)
-		if i.failed(err) {
+		i.layers(ctx, d)
+	}
+}
+
+// layers reads the signatures of older versions of cosign in the manifest d.
+func (i *inspection) layers(ctx context.Context, d ocispec.Descriptor) {
+	m, err := i.client.Manifest(ctx, i.name, d)
+	if i.failed(err) {
+		return
+	}
+	for _, layer := range m.Layers[:min(len(m.Layers), mostArtifacts)] {
+		if layer.MediaType != typeSimple && layer.MediaType != typeDSSE {
 			continue
 		}
-		for _, layer := range m.Layers[:min(len(m.Layers), mostArtifacts)] {
-			switch layer.MediaType {
-			case typeSimple:
-				payload, err := i.client.Blob(ctx, i.name, layer)
-				if !i.failed(err) {
-					i.signed("cosign", i.simple(payload, layer.Annotations))
-				}
-			case typeDSSE:
-				data, err := i.client.Blob(ctx, i.name, layer)
-				if !i.failed(err) {
-					i.envelope(data, layer.Annotations["predicateType"], layer.Annotations[certificate] != "")
-				}
-			}
+		data, err := i.client.Blob(ctx, i.name, layer)
+		switch {
+		case i.failed(err):
+		case layer.MediaType == typeSimple:
+			i.signed("cosign", i.simple(ctx, data, layer.Annotations))
+		default:
+			i.attestation(ctx, data, layer.Annotations)
 		}
 	}
 }
@@ -142,6 +149,10 @@ func (i *inspection) referrers(ctx context.Context, d ocispec.Descriptor) {
 		return
 	}
 	for _, r := range all[:min(len(all), mostArtifacts)] {
+		if strings.HasPrefix(r.ArtifactType, typeLegacy) {
+			i.layers(ctx, r)
+			continue
+		}
 		bundle, notation := strings.HasPrefix(r.ArtifactType, typeBundle), r.ArtifactType == typeNotation
 		if !bundle && !notation {
 			continue
@@ -158,16 +169,7 @@ func (i *inspection) referrers(ctx context.Context, d ocispec.Descriptor) {
 			i.signed("Notation", i.notation(m.Layers[0].MediaType, data))
 			continue
 		}
-		// https://github.com/sigstore/protobuf-specs: in the material is the
-		// certificate that an identity was given, or the name of a key.
-		var b struct {
-			DSSEEnvelope         json.RawMessage
-			VerificationMaterial struct{ Certificate, X509CertificateChain json.RawMessage }
-		}
-		if json.Unmarshal(data, &b) == nil && b.DSSEEnvelope != nil {
-			material := b.VerificationMaterial
-			i.envelope(b.DSSEEnvelope, r.Annotations["dev.sigstore.bundle.predicateType"], material.Certificate != nil || material.X509CertificateChain != nil)
-		}
+		i.bundled(ctx, data)
 	}
 }
 

@@ -1,6 +1,7 @@
 package signature
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -19,19 +20,26 @@ import (
 	"github.com/notaryproject/notation-core-go/signature"
 	"github.com/notaryproject/notation-core-go/signature/jws"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	protodsse "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
+	"github.com/sigstore/sigstore-go/pkg/bundle"
 )
 
 // Why a signature is not verified. English, for evidence.
 const (
-	whyNoRule  = "no rule of signed-by is about this image"
-	whyNoKey   = "no key of signed-by is for it"
-	whyKeyless = "it was made without a key, by an identity: cosign verify tells"
-	whyOther   = "it is for another image"
-	whyWrong   = "no trusted key has made it"
-	whyForm    = "its form is not known here"
-	whyKind    = "what was signed is no image"
-	whyLimit   = "a certificate of it must not be used for this"
-	whyMore    = "it demands more than is looked at here: notation verify tells"
+	whyNoRule = "no rule of signed-by is about this image"
+	whyNoKey  = "no key of signed-by is for it"
+
+	whyNoIdentity = "it was made without a key, by an identity, and signed-by names none: cosign verify tells whose"
+	whyLog        = "no log of the root of trust vouches for it"
+	whyTime       = "nobody in the root of trust vouches for when it was made"
+	whyIssuer     = "its certificate is of nobody in the root of trust, or was not valid then, or what was signed was changed"
+
+	whyOther = "it is for another image"
+	whyWrong = "no trusted key has made it"
+	whyForm  = "its form is not known here"
+	whyKind  = "what was signed is no image"
+	whyLimit = "a certificate of it must not be used for this"
+	whyMore  = "it demands more than is looked at here: notation verify tells"
 )
 
 // What the signed text has to call itself. A key signs other things as well: a
@@ -47,7 +55,7 @@ var statements = []string{"https://in-toto.io/Statement/v0.1", "https://in-toto.
 // simple verifies cosign's payload, which names the digest, with the signature
 // of its annotations:
 // https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
-func (i *inspection) simple(payload []byte, annotations map[string]string) Signature {
+func (i *inspection) simple(ctx context.Context, payload []byte, annotations map[string]string) Signature {
 	var p struct {
 		Critical struct {
 			Type  string
@@ -62,20 +70,21 @@ func (i *inspection) simple(payload []byte, annotations map[string]string) Signa
 	case p.Critical.Image.Digest != i.target.Digest.String():
 		return Signature{State: Failed, Why: whyOther}
 	}
-	sig, err := base64.StdEncoding.DecodeString(annotations["dev.cosignproject.cosign/signature"])
+	sig, err := base64.StdEncoding.DecodeString(annotations[annotationSignature])
 	if err != nil || len(sig) == 0 {
 		return Signature{State: Failed, Why: whyForm}
 	}
-	return i.byKey(payload, [][]byte{sig}, annotations[certificate] != "")
+	if annotations[annotationCertificate] == "" {
+		return i.byKey(payload, [][]byte{sig})
+	}
+	return i.byIdentity(ctx, func() (*bundle.Bundle, error) { return annotated(annotations, ofPayload(payload, sig)) }, over(payload))
 }
 
 // byKey verifies one of sigs over message with a trusted key.
-func (i *inspection) byKey(message []byte, sigs [][]byte, keyless bool) Signature {
+func (i *inspection) byKey(message []byte, sigs [][]byte) Signature {
 	switch {
 	case len(sigs) == 0:
 		return Signature{State: Failed, Why: whyForm}
-	case keyless:
-		return Signature{Why: whyKeyless}
 	case i.trust == nil:
 		return Signature{Why: whyNoRule}
 	case len(i.trust.keys) == 0:
@@ -120,22 +129,44 @@ func stronger(k *ecdsa.PublicKey, message, sig []byte) bool {
 	return false
 }
 
-// envelope reads a DSSE envelope with an in-toto statement, which is a signature
-// of cosign 3 or an attestation: https://github.com/secure-systems-lab/dsse
-// Keyless says that a certificate came with it.
-func (i *inspection) envelope(data []byte, predicate string, keyless bool) {
+// attestation reads an envelope as older versions of cosign push it.
+func (i *inspection) attestation(ctx context.Context, data []byte, annotations map[string]string) {
 	var e struct {
 		Payload     []byte
 		PayloadType string
-		Signatures  []struct{ Sig []byte }
+		Signatures  []struct {
+			KeyID string
+			Sig   []byte
+		}
 	}
+	if err := json.Unmarshal(data, &e); err != nil {
+		i.errs = append(i.errs, fmt.Errorf("an attestation of %s: %s", i.name, whyForm))
+		return
+	}
+	envelope := &protodsse.Envelope{Payload: e.Payload, PayloadType: e.PayloadType}
+	for _, s := range e.Signatures {
+		envelope.Signatures = append(envelope.Signatures, &protodsse.Signature{Sig: s.Sig, Keyid: s.KeyID})
+	}
+	if annotations[annotationCertificate] == "" {
+		i.envelope(envelope, i.byKey)
+		return
+	}
+	i.envelope(envelope, func([]byte, [][]byte) Signature {
+		return i.byIdentity(ctx, func() (*bundle.Bundle, error) { return annotated(annotations, ofEnvelope(envelope)) }, i.digest())
+	})
+}
+
+// envelope reads a DSSE envelope with an in-toto statement, which is a signature
+// of cosign 3 or an attestation: https://github.com/secure-systems-lab/dsse
+// Verify is given what was signed, and the signatures.
+func (i *inspection) envelope(e *protodsse.Envelope, verify func(message []byte, sigs [][]byte) Signature) {
 	var statement struct {
 		Type          string `json:"_type"`
 		PredicateType string
 		Subject       []struct{ Digest map[string]string }
 	}
-	if json.Unmarshal(data, &e) != nil || json.Unmarshal(e.Payload, &statement) != nil {
-		i.errs = append(i.errs, fmt.Errorf("an attestation of %s (%s): %s", i.name, predicate, whyForm))
+	if json.Unmarshal(e.Payload, &statement) != nil {
+		i.errs = append(i.errs, fmt.Errorf("an attestation of %s: %s", i.name, whyForm))
 		return
 	}
 	ours := func(s struct{ Digest map[string]string }) bool {
@@ -157,7 +188,7 @@ func (i *inspection) envelope(data []byte, predicate string, keyless bool) {
 		// The signature is over the type as well, so that a text of another kind
 		// cannot be passed off as this.
 		message := fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(e.PayloadType), e.PayloadType, len(e.Payload), e.Payload)
-		result = i.byKey(message, sigs, keyless)
+		result = verify(message, sigs)
 	}
 	switch {
 	case statement.PredicateType == predicateSigned:

@@ -102,6 +102,7 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 	}
 	if o.Ask != registry.Off && !a.demo {
 		o.Registry = registry.New(registry.UserKeychain(), registry.UserCache())
+		o.Signatures.Public = signature.UserPublic()
 	}
 	if o.Scanners, err = scanner.Parse(a.config.Scanners); err != nil {
 		return nil, err
