@@ -43,6 +43,7 @@ func TestIdentities(t *testing.T) {
 		"other root":         {identity: acme, trusted: strange, want: "failed " + whyLog},
 		"not to say when":    {identity: acme, trusted: s.root(false, false), forgery: forgery{unstamped: true}, want: "failed " + whyTime},
 		"stamped":            {identity: acme, trusted: s.root(false, false), forgery: forgery{unlogged: true}, want: "verified " + by},
+		"changed, stamped":   {identity: acme, trusted: s.root(false, false), forgery: forgery{changed: true, unlogged: true}, want: "failed " + whyIssuer},
 		"no such issuer":     {identity: acme, trusted: mixed(t, s, newSigstore(s.world)), want: "failed " + whyIssuer},
 		"certificate hidden": {identity: acme, trusted: s.root(true, true), want: "failed " + whyIssuer},
 	} {

@@ -1,6 +1,7 @@
 package signature
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -30,7 +31,8 @@ const (
 // needed: by TUF, whose first keys are in the program, so that what came in
 // between can neither forge it nor pass off an old one as new.
 type Public struct {
-	options tuf.Options
+	options  tuf.Options
+	patience time.Duration // other than publicPatience
 
 	mu    sync.Mutex
 	known *root.TrustedRoot
@@ -58,7 +60,7 @@ func (p *Public) root(ctx context.Context) (*root.TrustedRoot, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now := time.Now(); now.After(p.again) {
-		ctx, stop := context.WithTimeout(ctx, publicPatience)
+		ctx, stop := context.WithTimeout(ctx, cmp.Or(p.patience, publicPatience))
 		defer stop()
 		fetched, err := p.fetch(ctx)
 		switch {
@@ -80,6 +82,9 @@ func (p *Public) fetch(ctx context.Context) (*root.TrustedRoot, error) {
 	options := p.options
 	if options.Root == nil {
 		options.Root = tuf.DefaultRoot()
+	}
+	if !options.DisableLocalCache && os.MkdirAll(options.CachePath, 0o700) != nil {
+		options.DisableLocalCache = true // there is no place to keep it
 	}
 	f := fetcher.NewDefaultFetcher()
 	f.SetHTTPUserAgent("plimsoll")
