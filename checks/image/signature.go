@@ -65,7 +65,7 @@ var signatureInvalid = signedRule(checks.Check{
 	if s.failed() && !s.verified() {
 		report(checks.Finding{
 			Key:      s.Name,
-			Message:  checks.Msg("no signature of %s is by a key or certificate that the project trusts", i.Ref().Name),
+			Message:  checks.Msg("no signature of %s is by a key, certificate or identity that the project trusts", i.Ref().Name),
 			Evidence: s.evidence(),
 		})
 	}

@@ -29,7 +29,7 @@ type Signed struct {
 // A Signature is one of an image.
 type Signature struct {
 	Kind     string // "cosign", "Notation"
-	Verified string // the key or certificate that made it; "" unless the project trusts that
+	Verified string // the key, certificate or identity that made it; "" unless the project trusts that
 	Failed   bool   // the project trusts something, and this is not by it
 	Why      string // why it was not verified
 }

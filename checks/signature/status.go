@@ -24,7 +24,7 @@ const (
 type Signature struct {
 	Kind  string // "cosign", "Notation"
 	State State
-	By    string // the key or certificate that verified it; "" unless Verified
+	By    string // the key, certificate or identity that verified it; "" unless Verified
 	Why   string // why it was not verified, in English; "" when it was
 }
 
