@@ -216,6 +216,9 @@ var cases = []struct {
 	{"nothing attested", func(i *Image) {
 		i.Upstream = &Upstream{Signed: []Signed{{Name: "x", Signatures: []Signature{{Kind: "cosign", Verified: "key"}}}}}
 	}, []string{"image-provenance-missing x", "image-sbom-missing x"}},
+	{"attested by strangers", func(i *Image) {
+		i.Upstream = &Upstream{Signed: []Signed{{Name: "x", Signatures: []Signature{{Kind: "cosign", Verified: "key"}}, SBOM: true, Doubted: []Signature{{Kind: "https://slsa.dev/provenance/v1", Failed: true}}}}}
+	}, []string{"image-provenance-missing x"}},
 	{"registry has another", func(i *Image) { i.Upstream = &Upstream{Tags: []Served{{Ref: "shop:1", Newer: true}}} }, []string{"image-outdated shop:1"}},
 	{"too fresh", func(i *Image) {
 		i.Rules.CoolDown = 3 * day

@@ -23,9 +23,10 @@ func (s Signed) failed() bool {
 	return slices.ContainsFunc(s.Signatures, func(one Signature) bool { return one.Failed })
 }
 
-func (s Signed) evidence() []checks.Evidence {
-	evidence := []checks.Evidence{{Source: "registry", Detail: s.Name}}
-	for _, one := range s.Signatures {
+// evidenceOf names what is beside the image name, and why it does not count.
+func evidenceOf(name string, all []Signature) []checks.Evidence {
+	evidence := []checks.Evidence{{Source: "registry", Detail: name}}
+	for _, one := range all {
 		evidence = append(evidence, checks.Evidence{Source: one.Kind, Detail: one.Why})
 	}
 	return evidence
@@ -38,7 +39,7 @@ var signatureMissing = signedRule(checks.Check{
 	Chapter:  checks.ScanningAndSigning,
 	Refs:     []string{"CIS 4.5 (v1.6.0)", "CIS 4.12 (v1.6.0)", "OWASP Docker rule 13", "CWE-347"},
 }, func(i *Image, s Signed, report func(checks.Finding)) {
-	f := checks.Finding{Key: s.Name, Evidence: s.evidence()}
+	f := checks.Finding{Key: s.Name, Evidence: evidenceOf(s.Name, s.Signatures)}
 	switch {
 	case s.verified() || s.failed():
 		return
@@ -66,7 +67,7 @@ var signatureInvalid = signedRule(checks.Check{
 		report(checks.Finding{
 			Key:      s.Name,
 			Message:  checks.Msg("no signature of %s is by a key, certificate or identity that the project trusts", i.Ref().Name),
-			Evidence: s.evidence(),
+			Evidence: evidenceOf(s.Name, s.Signatures),
 		})
 	}
 })
@@ -79,11 +80,11 @@ var provenanceMissing = signedRule(checks.Check{
 	Refs:     []string{"OWASP Docker rule 13", "SLSA Build L1"},
 }, func(i *Image, s Signed, report func(checks.Finding)) {
 	if !s.Provenance {
-		report(checks.Finding{
-			Key:      s.Name,
-			Message:  checks.Msg("nothing in the registry says from what and by whom %s was built", i.Ref().Name),
-			Evidence: []checks.Evidence{{Source: "registry", Detail: s.Name}},
-		})
+		m := checks.Msg("nothing in the registry says from what and by whom %s was built", i.Ref().Name)
+		if len(s.Doubted) > 0 {
+			m = checks.Msg("nobody who is trusted says from what and by whom %s was built", i.Ref().Name)
+		}
+		report(checks.Finding{Key: s.Name, Message: m, Evidence: evidenceOf(s.Name, s.Doubted)})
 	}
 })
 
@@ -95,10 +96,10 @@ var sbomMissing = signedRule(checks.Check{
 	Refs:     []string{"OWASP Docker rule 13"},
 }, func(i *Image, s Signed, report func(checks.Finding)) {
 	if !s.SBOM {
-		report(checks.Finding{
-			Key:      s.Name,
-			Message:  checks.Msg("no list of packages (SBOM) of %s is in the registry", i.Ref().Name),
-			Evidence: []checks.Evidence{{Source: "registry", Detail: s.Name}},
-		})
+		m := checks.Msg("no list of packages (SBOM) of %s is in the registry", i.Ref().Name)
+		if len(s.Doubted) > 0 {
+			m = checks.Msg("no list of packages (SBOM) of %s is by anybody who is trusted", i.Ref().Name)
+		}
+		report(checks.Finding{Key: s.Name, Message: m, Evidence: evidenceOf(s.Name, s.Doubted)})
 	}
 })

@@ -23,7 +23,8 @@ type Signed struct {
 	Demanded   bool   // the project demands a signature
 	Signatures []Signature
 
-	Provenance, SBOM bool // somebody states it, signed or not
+	Provenance, SBOM bool        // somebody states it, signed or not, and is no stranger where it is known who is none
+	Doubted          []Signature // statements by strangers; Kind is what they state
 }
 
 // A Signature is one of an image.

@@ -96,6 +96,11 @@ func (v *Inventory) signed(ctx context.Context, u *image.Upstream, name string, 
 	for _, one := range s.Signatures {
 		out.Signatures = append(out.Signatures, image.Signature{Kind: one.Kind, Verified: one.By, Failed: one.State == signature.Failed, Why: one.Why})
 	}
+	for _, one := range s.Statements {
+		if one.State == signature.Failed {
+			out.Doubted = append(out.Doubted, image.Signature{Kind: one.Predicate, Failed: true, Why: one.Why})
+		}
+	}
 	u.Signed = append(u.Signed, out)
 }
 

@@ -95,8 +95,8 @@ func (r Rule) authority() ([]authority, error) {
 func parseRoot(data []byte) (*root.TrustedRoot, error) {
 	r, err := root.NewTrustedRootFromJSON(data)
 	switch {
-	case err != nil:
-		return nil, err
+	case err != nil: // which cites the file, and a project names any
+		return nil, errors.New("it does not read so")
 	case len(r.FulcioCertificateAuthorities()) == 0:
 		return nil, errors.New("no authority is in it that issues certificates")
 	case len(r.RekorLogs())+len(r.TimestampingAuthorities()) == 0:

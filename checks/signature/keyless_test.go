@@ -116,7 +116,7 @@ func TestIdentityStatements(t *testing.T) {
 	true1, stranger, copied := s.bundle(digest, provenance, forgery{}), s.bundle(digest, spdx, forgery{subject: "mallory@acme.example"}), s.bundle(digest, cyclone, forgery{claimed: "sha256:" + strings.Repeat("0", 64)})
 	const by = releases + ", by " + login
 	// None of them is a signature, and that of another image is nothing.
-	want := provenance + " verified " + by + "; " + spdx + " failed ; provenance; sbom; refused"
+	want := provenance + " verified " + by + "; " + spdx + " failed ; provenance; refused"
 	s.pushAttestations(digest, true1, stranger, copied)
 	s.expect(p, "1", want)
 	image = s.signer.repo.Image("2", "two", time.Now())

@@ -23,8 +23,9 @@ const (
 
 // Why the public root of trust is not there. English, for evidence.
 const (
-	whyNoPublic = "its root of trust is not asked for: cosign trusted-root create --with-default-services --out FILE writes it, trusted-root names it"
-	whyNotHad   = "the public root of trust could not be had from " + tuf.DefaultMirror + ": cosign trusted-root create --with-default-services --out FILE writes it, trusted-root names it"
+	whyNoPublic = "the public root of trust is not fetched, since nobody is to be asked: " + whyFile
+	whyNotHad   = "the public root of trust could not be fetched from " + tuf.DefaultMirror + ": " + whyFile
+	whyFile     = "write it to a file with cosign trusted-root create --with-default-services --out FILE, and name that under trusted-root"
 )
 
 // A Public is the public root of trust of Sigstore, which is fetched when it is

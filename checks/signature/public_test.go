@@ -9,10 +9,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/distribution/reference"
 	"github.com/sigstore/sigstore-go/pkg/tuf"
 	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -102,6 +104,13 @@ func TestPublic(t *testing.T) {
 	s.pushSimple(s.signer.repo.Image("1", "one", time.Now())["digest"].(string), forgery{})
 	const refused, verified = "cosign found " + whyNotHad + "; refused", "cosign verified " + releases + ", by " + login
 	s.expect(p, "1", "cosign found "+whyNoPublic+"; refused")
+	named, err := reference.ParseNormalizedNamed(s.host + "/acme/shop:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Require(t.Context(), s.client, named); err == nil || !strings.Contains(err.Error(), whyNoPublic) {
+		t.Errorf("an image is refused for %v", err)
+	}
 	m, dir := newMirror(t, s.root(true, false)), t.TempDir()
 	p.Public = m.public(dir)
 	if m.asked.Load() != 0 {

@@ -301,7 +301,7 @@ func TestBundlesAndAttestations(t *testing.T) {
 	stranger := s
 	stranger.key = ecKey(t)
 	s.attach(image, s.bundle(image, predicateSigned), s.bundle(image, "https://slsa.dev/provenance/v1"), stranger.bundle(image, "https://spdx.dev/Document"))
-	w.expect(w.policy, "1", "cosign verified acme.pub; https://slsa.dev/provenance/v1 verified acme.pub; https://spdx.dev/Document failed ; provenance; sbom")
+	w.expect(w.policy, "1", "cosign verified acme.pub; https://slsa.dev/provenance/v1 verified acme.pub; https://spdx.dev/Document failed ; provenance")
 	// A bundle that was attached to another image than it speaks of.
 	other := s.repo.Image("2", "two", time.Now())
 	s.attach(other, s.bundle(image, predicateSigned))

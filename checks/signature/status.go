@@ -3,6 +3,7 @@ package signature
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -33,6 +34,7 @@ type Statement struct {
 	Predicate string // "https://slsa.dev/provenance/v1"
 	State     State
 	By        string
+	Why       string // why it was not verified, in English; "" when it was
 }
 
 // A Status is what a registry has beside an image.
@@ -42,20 +44,20 @@ type Status struct {
 }
 
 // Provenance reports whether anything says how the image was built.
-func (s *Status) Provenance() bool { return s.has("provenance") }
+func (s *Status) Provenance() bool { return slices.ContainsFunc(s.Statements, Statement.provenance) }
 
 // SBOM reports whether anything lists what is in the image.
-func (s *Status) SBOM() bool { return s.has("spdx", "cyclonedx") }
+func (s *Status) SBOM() bool { return slices.ContainsFunc(s.Statements, Statement.sbom) }
 
-func (s *Status) has(words ...string) bool {
-	for _, statement := range s.Statements {
-		for _, word := range words {
-			if strings.Contains(strings.ToLower(statement.Predicate), word) {
-				return true
-			}
-		}
-	}
-	return false
+func (s Statement) provenance() bool { return s.counts("provenance") }
+
+func (s Statement) sbom() bool { return s.counts("spdx", "cyclonedx") }
+
+// counts reports whether s says one of words, and is not by a stranger where it
+// is known who is none.
+func (s Statement) counts(words ...string) bool {
+	predicate := strings.ToLower(s.Predicate)
+	return s.State != Failed && slices.ContainsFunc(words, func(word string) bool { return strings.Contains(predicate, word) })
 }
 
 // mostArtifacts bounds what is read beside one image.

@@ -194,7 +194,7 @@ func (i *inspection) envelope(e *protodsse.Envelope, verify func(message []byte,
 	case statement.PredicateType == predicateSigned:
 		i.signed("cosign", result)
 	case about:
-		i.status.Statements = append(i.status.Statements, Statement{Predicate: statement.PredicateType, State: result.State, By: result.By})
+		i.status.Statements = append(i.status.Statements, Statement{Predicate: statement.PredicateType, State: result.State, By: result.By, Why: result.Why})
 	}
 }
 

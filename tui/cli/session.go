@@ -17,7 +17,6 @@ import (
 	"plimsoll/checks/inventory"
 	"plimsoll/checks/registry"
 	"plimsoll/checks/scanner"
-	"plimsoll/checks/signature"
 	"plimsoll/checks/vulnerability"
 	"plimsoll/fixes/container"
 	"plimsoll/fixes/files"
@@ -87,22 +86,18 @@ func (a *app) open(ctx context.Context, roots []string) (*session, error) {
 		return nil, err
 	}
 	o := inventory.Options{Saw: s.lookout.saw, Alerts: look.of, Roots: roots, Suite: a.suite, Policy: policy, Demo: a.demo, Layers: mode, Cache: layers.UserCache(), Scans: scanner.UserCache(), ReadOnly: a.readOnly}
-	if o.Ask, err = registry.ParseMode(a.config.Ask); err != nil {
+	if o.Ask, err = a.asks(); err != nil {
 		return nil, err
 	}
-	if o.Signatures, err = signature.Load(a.config.Signed); err != nil {
+	if o.Signatures, err = a.signatures(o.Ask); err != nil {
 		return nil, err
 	}
 	if !a.readOnly {
 		go scanner.Sweep() // what a scan has left whose process was killed; a start does not wait for it
 	}
 	s.trust = trusting(o.Signatures, a.offline)
-	if a.offline {
-		o.Ask = registry.Off
-	}
 	if o.Ask != registry.Off && !a.demo {
 		o.Registry = registry.New(registry.UserKeychain(), registry.UserCache())
-		o.Signatures.Public = signature.UserPublic()
 	}
 	if o.Scanners, err = scanner.Parse(a.config.Scanners); err != nil {
 		return nil, err

@@ -10,6 +10,24 @@ import (
 	"plimsoll/checks/signature"
 )
 
+// asks says about which images registries are asked.
+func (a *app) asks() (registry.Mode, error) {
+	if a.offline {
+		return registry.Off, nil
+	}
+	return registry.ParseMode(a.config.Ask)
+}
+
+// signatures reads which images have to be signed, and by whom. Who vouches for
+// identities is asked for where registries are.
+func (a *app) signatures(asks registry.Mode) (*signature.Policy, error) {
+	p, err := signature.Load(a.config.Signed)
+	if err == nil && asks != registry.Off && !a.demo {
+		p.Public = signature.UserPublic()
+	}
+	return p, err
+}
+
 // trusting returns what is asked before an image is pulled: whether it is signed
 // as the configuration demands. What cannot be found out is refused.
 func trusting(policy *signature.Policy, offline bool) func(context.Context, string) (string, error) {
