@@ -82,6 +82,12 @@ type Plan struct {
 	Detail any
 }
 
+// OnlyTags reports whether p replaces nothing by itself: it moves a tag, which
+// what p deploys follows.
+func (p *Plan) OnlyTags() bool {
+	return p.Mechanism == Recreate && p.Subject.Kind == checks.Image && len(p.Members) == 0
+}
+
 // A Choice is a decision together with the value in force.
 type Choice struct {
 	checks.Choice

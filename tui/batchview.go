@@ -201,6 +201,9 @@ func (u *ui) partKind(plan *fixes.Plan) string {
 	case fixes.Quarantine:
 		return u.T("isolate")
 	}
+	if plan.OnlyTags() {
+		return u.T("tag")
+	}
 	return u.T("replace")
 }
 

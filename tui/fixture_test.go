@@ -233,6 +233,9 @@ func (f *fakeFixer) Plan(_ context.Context, s checks.Subject, r fixes.Request) (
 	if r.Update {
 		p.Mechanism, p.Downtime = fixes.Recreate, 1500*time.Millisecond
 	}
+	if s.Ref().Kind == checks.Image {
+		p.Members = []checks.Ref{{Kind: checks.Container, ID: "aaaa", Name: "web"}}
+	}
 	switch {
 	case r.Fetched != "":
 		p.Card = changed(s)

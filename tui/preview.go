@@ -137,6 +137,9 @@ func (u *ui) mechanism(plan *fixes.Plan) string {
 		return text + " · " + u.T("can be undone")
 	case fixes.Recreate:
 		text = u.T("Replaces the container; the old one is kept until the new one is proved")
+		if plan.OnlyTags() {
+			text = u.T("Moves the tag; docker compose makes the containers anew when it is asked to")
+		}
 		if n := len(plan.Members); n > 0 {
 			text = u.N(checks.Msg("Replaces %d container; the old one is kept"), checks.Msg("Replaces %d containers, one after the other; the old ones are kept"), n)
 		}

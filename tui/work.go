@@ -225,7 +225,7 @@ func printFailure(p *printer, err error) {
 	case errors.Is(err, fixes.ErrPartly):
 		p.hanging(t.strong, t.bad, "✗ ", p.T("It failed. Some was taken back before, the rest is as it was; the list of changes (U) shows which."))
 	case errors.Is(err, fixes.ErrDeploy):
-		p.hanging(t.strong, t.bad, "✗ ", p.T("It failed. The file stays as it was changed; docker compose ps shows what runs."))
+		p.hanging(t.strong, t.bad, "✗ ", p.T("It failed. What was changed before stays so; docker compose ps shows what runs."))
 	case errors.Is(err, fixes.ErrChanged):
 		p.hanging(t.strong, t.warn, "! ", p.T("Something has changed since the plan was made. Nothing was done; plan again."))
 	case errdefs.IsNotModified(err):

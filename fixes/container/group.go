@@ -38,6 +38,15 @@ type groupDetail struct {
 	ref     string                 // that they are moved along; "" where each keeps its image
 	image   *image.InspectResponse // that they are moved to; nil before it was fetched
 	members []*fixes.Plan          // in the order in which they are replaced
+	compose *deployment            // what docker compose does afterwards; nil for nothing
+}
+
+// first is the plan that shows what the image changes.
+func (d *groupDetail) first() *fixes.Plan {
+	if len(d.members) == 0 {
+		return d.compose.plans[0]
+	}
+	return d.members[0]
 }
 
 // Plan implements [fixer.Mechanic].
@@ -153,7 +162,7 @@ func ordered(worlds []*world) []*world {
 // plan makes the plans of the members and one of all.
 func (g *Group) plan(ctx context.Context, d *groupDetail, worlds []*world, request fixes.Request) (*fixes.Plan, error) {
 	p := &fixes.Plan{Mechanism: fixes.Recreate, Detail: d}
-	left := map[string]checks.Message{}
+	left, blocked := map[string]checks.Message{}, map[string]*fixes.Plan{}
 	for { // until nobody has to be left out any more
 		together := map[string]bool{}
 		for _, w := range worlds {
@@ -175,7 +184,7 @@ func (g *Group) plan(ctx context.Context, d *groupDetail, worlds []*world, reque
 			case err != nil:
 				return nil, err
 			case !one.Blocked.IsZero():
-				left[w.name()], changed = one.Blocked, true
+				left[w.name()], blocked[w.name()], changed = one.Blocked, one, true
 			default:
 				d.members = append(d.members, one)
 			}
@@ -185,7 +194,15 @@ func (g *Group) plan(ctx context.Context, d *groupDetail, worlds []*world, reque
 		}
 	}
 	p.Title = checks.Msg("Update the containers of %s", clean(d.ref))
-	if len(d.members) == 0 {
+	if d.compose = compose(worlds, blocked); d.compose != nil && d.image != nil && !moves(worlds[0].tag, d.image) {
+		d.compose = nil // the tag would not move, so that undo could not bring them back
+	}
+	if d.compose != nil {
+		for _, w := range d.compose.worlds {
+			delete(left, w.name())
+		}
+	}
+	if len(d.members) == 0 && d.compose == nil {
 		return g.none(p, d, worlds, left)
 	}
 	g.describe(p, d)
@@ -196,12 +213,15 @@ func (g *Group) plan(ctx context.Context, d *groupDetail, worlds []*world, reque
 		}
 	}
 	if p.Card != nil {
-		first := d.members[0]
+		first := d.first()
 		g.m.compareImages(ctx, first.Detail.(*detail).world, first)
 		g.m.cool(p, d.image, request.Values)
 	}
 	return p, nil
 }
+
+// moves reports whether a tag that names the image from comes to name another.
+func moves(from, to *image.InspectResponse) bool { return from == nil || from.ID != to.ID }
 
 // none says why no container would be changed.
 func (g *Group) none(p *fixes.Plan, d *groupDetail, worlds []*world, left map[string]checks.Message) (*fixes.Plan, error) {
@@ -216,7 +236,7 @@ func (g *Group) none(p *fixes.Plan, d *groupDetail, worlds []*world, left map[st
 
 // describe fills in what is shown of the members together.
 func (g *Group) describe(p *fixes.Plan, d *groupDetail) {
-	first := d.members[0]
+	first := d.first()
 	p.Changes, p.Card = first.Changes, first.Card
 	var names []string
 	running := false
@@ -236,20 +256,26 @@ func (g *Group) describe(p *fixes.Plan, d *groupDetail) {
 		note(checks.Msg("one after the other: %s", strings.Join(names, ", ")))
 		note(checks.Msg("%s goes first and is watched for %s before the others follow; when one of them fails, all go back", names[0], g.m.o.Grace.String()))
 	}
+	if d.compose != nil {
+		p.Deploy, p.Redeploy = d.compose.command(), d.compose.command()
+		note(d.compose.note())
+	}
 	for _, one := range d.members {
 		if m := one.Detail.(*detail).becomes(); !m.IsZero() {
 			note(m)
 		}
 	}
 	note(checks.Msg("settings that equal the defaults of the old image follow the new image"))
-	note(checks.Msg("the originals are kept, stopped, with their logs; they still hold every old setting"))
+	if len(names) > 0 {
+		note(checks.Msg("the originals are kept, stopped, with their logs; they still hold every old setting"))
+	}
 
 	if d.image == nil {
 		p.Fetch = clean(d.ref)
 		p.Steps = []fixes.Step{{Op: "pull", Target: clean(d.ref), Why: checks.Msg("ask the registry for the newest image of the tag"), Command: shellLine([]string{"docker", "pull", d.ref})}}
 		return
 	}
-	if tag := first.Detail.(*detail).world.tag; tag == nil || tag.ID != d.image.ID {
+	if moves(first.Detail.(*detail).world.tag, d.image) {
 		p.Steps = []fixes.Step{{Op: "tag", Target: clean(d.ref), Why: checks.Msg("from here on the tag names what was pulled; it goes back when anything fails"), Command: shellLine([]string{"docker", "tag", d.image.ID, d.ref})}}
 	}
 	for _, one := range d.members {

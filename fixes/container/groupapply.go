@@ -30,7 +30,7 @@ func decodeGroup(entry ledger.Entry) (groupJournal, error) {
 	if err := json.Unmarshal(entry.Inverse, &j); err != nil {
 		return j, fmt.Errorf("ledger entry %s: %w", entry.ID, err)
 	}
-	valid := j.Tx == entry.ID && len(j.Members) > 0
+	valid := j.Tx == entry.ID && (len(j.Members) > 0 || j.Tag != nil)
 	for _, one := range j.Members {
 		valid = valid && one.Tx == j.Tx && one.Name != "" && one.Old != ""
 	}
@@ -55,7 +55,7 @@ type groupRun struct {
 // Apply implements [fixer.Mechanic].
 func (g *Group) Apply(ctx context.Context, id string, plan *fixes.Plan, record fixer.Record, progress func(fixes.Progress)) (*fixes.Receipt, error) {
 	d, ok := plan.Detail.(*groupDetail)
-	if !ok || len(d.members) == 0 {
+	if !ok || len(d.members) == 0 && d.compose == nil {
 		return nil, errdefs.ErrInvalidArgument.WithMessage("not a plan for the containers of an image")
 	}
 	if g.m.o.Plain || !plan.Blocked.IsZero() {
@@ -81,6 +81,9 @@ func (r *groupRun) run(ctx context.Context, plan *fixes.Plan) (*fixes.Receipt, e
 		return nil, err
 	}
 	all := &fixes.Receipt{}
+	if d := r.d.compose; d != nil {
+		all.Proof = append(all.Proof, checks.Msg("%s names the image %s, from which docker compose makes %s when it is asked to", clean(r.d.ref), shortImage(r.d.image.ID), d.names()))
+	}
 	r.step = len(plan.Steps)
 	for _, one := range r.d.members {
 		r.step -= len(one.Steps)
@@ -281,6 +284,13 @@ func (g *Group) CanUndo(ctx context.Context, entry ledger.Entry) error {
 			return err
 		}
 	}
+	if t := j.Tag; t != nil && len(j.Members) == 0 && t.From != "" { // nothing else keeps the image
+		if was, err := g.m.image(ctx, t.From); err != nil {
+			return err
+		} else if was == nil {
+			return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("the image that %s named before was removed, by docker image prune perhaps: it cannot be brought back", clean(t.Ref)))
+		}
+	}
 	return nil
 }
 
@@ -351,6 +361,9 @@ func (g *Group) Recover(ctx context.Context, entry ledger.Entry, finish bool, re
 				j.Members[i] = *inverse.(*journal)
 				return record(entry.Step, j)
 			}, quiet)
+		}
+		if failure == nil && len(j.Members) == 0 {
+			failure = g.m.tag(ctx, j.Tag.To, j.Tag.Ref)
 		}
 		if failure == nil {
 			return ledger.Applied, nil

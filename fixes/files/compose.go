@@ -57,12 +57,7 @@ func (d composeDocument) deploy(next document, name string) []string {
 			services = append(services, name)
 		}
 	}
-	argv := append(composeProgram(), "--project-directory", filepath.Dir(d.Path))
-	if project := d.Project(); project != "" {
-		argv = append(argv, "--project-name", project)
-	}
-	argv = append(argv, "--file", filepath.Join(filepath.Dir(d.Path), name), "up", "--detach")
-	return append(argv, services...)
+	return ComposeUp(filepath.Dir(d.Path), d.Project(), []string{filepath.Join(filepath.Dir(d.Path), name)}, services)
 }
 
 func (d composeDocument) command(dir, name string, _ []string) string {

@@ -6,6 +6,19 @@ import (
 	"path/filepath"
 )
 
+// ComposeUp returns the command that makes services of a project run as its files
+// say; the name of the project may be empty.
+func ComposeUp(dir, project string, files, services []string) []string {
+	argv := append(composeProgram(), "--project-directory", dir)
+	if project != "" {
+		argv = append(argv, "--project-name", project)
+	}
+	for _, file := range files {
+		argv = append(argv, "--file", file)
+	}
+	return append(append(argv, "up", "--detach"), services...)
+}
+
 // composeProgram returns the command that brings compose files to an engine:
 // docker compose, or docker-compose where that is all there is.
 func composeProgram() []string {

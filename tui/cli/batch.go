@@ -213,6 +213,9 @@ func (a *app) mechanism(p *fixes.Plan) string {
 	case fixes.Tag:
 		return a.T("gives it one more name")
 	}
+	if p.OnlyTags() {
+		return a.T("moves the tag")
+	}
 	return a.T("replaces it; the original is kept")
 }
 
