@@ -198,6 +198,8 @@ func (u *ui) partKind(plan *fixes.Plan) string {
 		return u.T("file")
 	case fixes.Update:
 		return u.T("live")
+	case fixes.Tag:
+		return u.T("tag")
 	case fixes.Quarantine:
 		return u.T("isolate")
 	}

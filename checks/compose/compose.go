@@ -36,6 +36,9 @@ type File struct {
 
 	Builds []Build // what builders are sent for services
 
+	dotenv     []byte                      // the file .env beside it; nil where there is none
+	references map[string]map[string]outer // by service and variable
+
 	networks map[string]string          // names of networks as the file calls them, by what the engine does
 	mentions map[string]map[string]bool // other services that one names: in what it needs, is told or runs
 
@@ -97,7 +100,8 @@ func Parse(path, name string, source []byte) (_ *File, err error) {
 	if err != nil {
 		return nil, refuse(path, name, doc, err)
 	}
-	file := &File{Path: path, Name: name, Source: source, tried: &atomic.Pointer[File]{}}
+	file := &File{Path: path, Name: name, Source: source, tried: &atomic.Pointer[File]{}, references: map[string]map[string]outer{}}
+	file.dotenv, _ = folder.read(dotenvName) // often there is none
 	for _, service := range doc.services {
 		config, ok := project.Services[service.name]
 		if !ok {
@@ -105,6 +109,7 @@ func Parse(path, name string, source []byte) (_ *File, err error) {
 		}
 		settings := settings(project, config)
 		settings.Config.Env = environment(folder, config, service)
+		file.references[service.name] = references(service)
 		file.Services = append(file.Services, &container.Container{
 			Settings: settings,
 			Compose: &container.Position{
@@ -168,6 +173,15 @@ func (f *File) With(source []byte) (*File, error) {
 	with := *next
 	with.Running = f.Running
 	return &with, nil
+}
+
+// WithBeside is With where the file .env beside f is another one, too.
+func (f *File) WithBeside(source, dotenv []byte) (*File, error) {
+	next, err := f.With(source)
+	if err == nil {
+		next.dotenv = dotenv
+	}
+	return next, err
 }
 
 // know takes over what f knows of the images of services.

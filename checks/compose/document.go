@@ -36,6 +36,7 @@ type service struct {
 	line, endLine int
 	keys          map[string]int    // as in [container.Position]
 	environment   map[string]string // as written, before variables are replaced
+	passed        map[string]bool   // of these, those that are named without a value
 }
 
 // parseDocument refuses what would exhaust a reader of the file called name and
@@ -128,7 +129,7 @@ func (d *document) service(name string) *service {
 	if s, ok := d.byName[name]; ok {
 		return s
 	}
-	s := &service{name: name, keys: map[string]int{}, environment: map[string]string{}}
+	s := &service{name: name, keys: map[string]int{}, environment: map[string]string{}, passed: map[string]bool{}}
 	d.services = append(d.services, s)
 	d.byName[name] = s
 	return s
@@ -173,6 +174,7 @@ func (s *service) item(key string, item *yaml.Node) {
 		name, value, ok := strings.Cut(item.Value, "=")
 		if !ok {
 			value = "${" + name + "}"
+			s.passed[name] = true
 		}
 		s.variable(name, &yaml.Node{Kind: yaml.ScalarNode, Value: value}, item.Line)
 	case key == "ports" && item.Kind == yaml.MappingNode:
@@ -210,7 +212,7 @@ func (s *service) variable(name string, value *yaml.Node, line int) {
 	}
 	s.keys["environment."+name] = line
 	if value.Tag == "!!null" {
-		s.environment[name] = "${" + name + "}"
+		s.environment[name], s.passed[name] = "${"+name+"}", true
 		return
 	}
 	s.environment[name] = value.Value

@@ -70,12 +70,15 @@ func (f *folder) read(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(file, maxSize))
 }
 
+// dotenvName is the file whose variables a compose file may use.
+const dotenvName = ".env"
+
 // variables returns what .env sets. The environment of this process is left
 // out, so that a file is judged alike wherever it is looked at.
 func (f *folder) variables() types.Mapping {
 	if f.env == nil {
 		f.env = types.Mapping{}
-		for name, value := range f.dotenv(".env") {
+		for name, value := range f.dotenv(dotenvName) {
 			f.env[name] = value
 		}
 		f.env["PWD"] = f.dir

@@ -23,9 +23,12 @@ const secretsFolder = "secrets"
 // secretFixes returns the ways to hand the secret over as a file that finding f
 // of a service is about.
 func (f *File) secretFixes(service *container.Container, found checks.Finding) []checks.Fix {
-	h, ok := service.Handover(found.Key)
-	if _, written := service.Compose.Keys["environment."+h.Variable]; !ok || !written {
+	if _, written := service.Compose.Keys["environment."+found.Key]; !written {
 		return nil
+	}
+	h, ok := service.Handover(found.Key)
+	if !ok {
+		return f.outsideFixes(service, found.Key)
 	}
 	name := service.Compose.Service
 	fix := h.Fix(f.freeSecret(h.Name()))
@@ -36,7 +39,7 @@ func (f *File) secretFixes(service *container.Container, found checks.Finding) [
 		if err != nil {
 			return nil, err
 		}
-		return f.handOver(service, h, secret, variable, fix.Title)
+		return f.handOver(service, h, source{}, secret, variable, fix.Title)
 	}
 	return []checks.Fix{fix}
 }
@@ -62,7 +65,7 @@ func (f *File) freeSecret(name string) string {
 
 // handOver returns the edits by which service finds the path of secret in
 // variable, instead of the secret itself.
-func (f *File) handOver(service *container.Container, h container.Handover, secret, variable string, reason checks.Message) ([]checks.Edit, error) {
+func (f *File) handOver(service *container.Container, h container.Handover, from source, secret, variable string, reason checks.Message) ([]checks.Edit, error) {
 	name := service.Compose.Service
 	text, err := yamledit.Parse(f.Source)
 	if err != nil {
@@ -77,22 +80,23 @@ func (f *File) handOver(service *container.Container, h container.Handover, secr
 	}
 	e := yamledit.Editor{File: text}
 	inside := container.SecretsDir + secret
+	moved := []checks.MovedSecret{{
+		ID: secret, Value: checks.Sensitive(h.Value), Path: path.Join(secretsFolder, secret), Readable: h.Readable,
+	}}
 	for _, step := range []struct {
 		key    string
 		why    checks.Message
 		change func() error
 	}{
 		{"environment", reason, func() error {
-			err := replaceVariable(&e, node, h.Variable, variable, inside)
-			if err == nil {
-				e.Edits[len(e.Edits)-1].Moved = []checks.MovedSecret{{
-					ID: secret, Value: checks.Sensitive(h.Value), Path: path.Join(secretsFolder, secret), Readable: h.Readable,
-				}}
+			err := replaceVariable(&e, node, h.Variable, variable, inside, from.reference != "")
+			if err == nil && from.reference == "" {
+				e.Edits[len(e.Edits)-1].Moved = moved
 			}
 			return err
 		}},
 		{"secrets", checks.Msg("the service may read it"), func() error { return useSecret(&e, node, secret) }},
-		{"secrets", checks.Msg("where the secret is on this machine"), func() error { return declareSecret(&e, text.Roots[0], secret) }},
+		{"secrets", checks.Msg("where the secret is on this machine"), func() error { return declareSecret(&e, text.Roots[0], secret, from) }},
 	} {
 		e.Reason = step.why
 		if err := step.change(); err != nil {
@@ -106,11 +110,20 @@ func (f *File) handOver(service *container.Container, h container.Handover, secr
 	want.Config.Env = slices.DeleteFunc(want.Config.Env, func(entry string) bool { return strings.HasPrefix(entry, h.Variable+"=") })
 	want.Config.Env = append(want.Config.Env, variable+"="+inside)
 	slices.Sort(want.Config.Env)
-	return e.Edits, f.holds(e.Edits, name, want)
+	if err := f.holds(e.Edits, name, want); err != nil {
+		return nil, err
+	}
+	if from.line != nil {
+		line := *from.line
+		line.Reason, line.Moved = checks.Msg("the secret is in a file of its own"), moved
+		return append(e.Edits, line), nil
+	}
+	return e.Edits, nil
 }
 
-// replaceVariable writes another variable in the place of one.
-func replaceVariable(e *yamledit.Editor, service *yaml.Node, old, variable, value string) error {
+// replaceVariable writes another variable in the place of one, which may have its
+// value from outside where that is known.
+func replaceVariable(e *yamledit.Editor, service *yaml.Node, old, variable, value string, outside bool) error {
 	_, env := yamledit.Get(service, "environment")
 	if env == nil {
 		return errMerged
@@ -121,7 +134,7 @@ func replaceVariable(e *yamledit.Editor, service *yaml.Node, old, variable, valu
 		switch {
 		case n == nil:
 			return errMerged
-		case refers(n.Value):
+		case refers(n.Value) && !outside:
 			return errVariable
 		}
 		return e.Rename(env, old, variable, yamledit.Scalar(yamledit.Quote(value)))
@@ -130,7 +143,7 @@ func replaceVariable(e *yamledit.Editor, service *yaml.Node, old, variable, valu
 			name, written, _ := strings.Cut(item.Value, "=")
 			switch {
 			case name != old:
-			case refers(written):
+			case refers(written) && !outside:
 				return errVariable
 			default:
 				return e.Replace(item, yamledit.Scalar(yamledit.Quote(variable+"="+value)))
@@ -155,9 +168,10 @@ func useSecret(e *yamledit.Editor, service *yaml.Node, secret string) error {
 	return e.Append(list, secret)
 }
 
-// declareSecret says which file the secret is.
-func declareSecret(e *yamledit.Editor, root *yaml.Node, secret string) error {
-	source := yamledit.Map{{Key: "file", Value: yamledit.Scalar("./" + path.Join(secretsFolder, secret))}}
+// declareSecret says where the secret comes from.
+func declareSecret(e *yamledit.Editor, root *yaml.Node, secret string, from source) error {
+	key, value := from.definition(secret)
+	source := yamledit.Map{{Key: key, Value: yamledit.Scalar(value)}}
 	if k, all := yamledit.Get(root, "secrets"); k != nil && all.Kind == yaml.MappingNode {
 		return e.Set(all, secret, source)
 	}

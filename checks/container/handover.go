@@ -62,7 +62,16 @@ type Handover struct {
 // a file. It is not ok where that is not the value itself, or is the image's own.
 func (c *Container) Handover(variable string) (Handover, bool) {
 	value, ok := valueOf(c.Settings.Config.Env, variable)
-	if !ok || !secret.Variable(variable, value) || strings.Contains(value, "\x00") {
+	if !ok || !secret.Variable(variable, value) {
+		return Handover{}, false
+	}
+	return c.HandoverOf(variable, value)
+}
+
+// HandoverOf is Handover for a secret whose value comes from elsewhere: "" where
+// that is not known.
+func (c *Container) HandoverOf(variable, value string) (Handover, bool) {
+	if strings.Contains(value, "\x00") {
 		return Handover{}, false
 	}
 	if c.Image != nil && c.Image.Config != nil {

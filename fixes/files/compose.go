@@ -29,8 +29,12 @@ func (d composeDocument) text() text { return text{path: d.Path, name: d.Name, s
 // A file that is not understood is never a subject.
 func (d composeDocument) refusal() error { return nil }
 
-func (d composeDocument) with(source []byte, _ func(string) ([]byte, bool)) (document, error) {
-	next, err := d.File.With(source)
+func (d composeDocument) with(source []byte, changed func(string) ([]byte, bool)) (document, error) {
+	with := d.File.With
+	if dotenv, ok := changed(".env"); ok {
+		with = func(source []byte) (*compose.File, error) { return d.File.WithBeside(source, dotenv) }
+	}
+	next, err := with(source)
 	if err != nil {
 		return nil, err
 	}
