@@ -29,6 +29,9 @@ func perService(rule *checks.Check) *checks.Check {
 		for _, service := range file.Services {
 			rule.Run(file.observed(service), func(f checks.Finding) {
 				f.Fixes = file.fixes(service, f.Fixes)
+				if rule.ID == rootfsID && file.fed[service.Compose.Service] {
+					f.Fixes = nil // docker compose could not copy the secret into it
+				}
 				f.Fixes = append(f.Fixes, file.ownFixes(rule.ID, service, f)...)
 				f.Key = strings.TrimSuffix(service.Compose.Service+"/"+f.Key, "/")
 				report(f)

@@ -39,6 +39,8 @@ type File struct {
 	dotenv     []byte                      // the file .env beside it; nil where there is none
 	references map[string]map[string]outer // by service and variable
 
+	fed map[string]bool // services that docker compose copies secrets into
+
 	networks map[string]string          // names of networks as the file calls them, by what the engine does
 	mentions map[string]map[string]bool // other services that one names: in what it needs, is told or runs
 
@@ -100,7 +102,7 @@ func Parse(path, name string, source []byte) (_ *File, err error) {
 	if err != nil {
 		return nil, refuse(path, name, doc, err)
 	}
-	file := &File{Path: path, Name: name, Source: source, tried: &atomic.Pointer[File]{}, references: map[string]map[string]outer{}}
+	file := &File{Path: path, Name: name, Source: source, tried: &atomic.Pointer[File]{}, references: map[string]map[string]outer{}, fed: map[string]bool{}}
 	file.dotenv, _ = folder.read(dotenvName) // often there is none
 	for _, service := range doc.services {
 		config, ok := project.Services[service.name]
@@ -110,6 +112,9 @@ func Parse(path, name string, source []byte) (_ *File, err error) {
 		settings := settings(project, config)
 		settings.Config.Env = environment(folder, config, service)
 		file.references[service.name] = references(service)
+		for _, secret := range config.Secrets {
+			file.fed[service.name] = file.fed[service.name] || project.Secrets[secret.Source].Environment != ""
+		}
 		file.Services = append(file.Services, &container.Container{
 			Settings: settings,
 			Compose: &container.Position{

@@ -17,6 +17,9 @@ import (
 // secretInEnvID is the check of containers for secrets in variables.
 const secretInEnvID = "container-secret-in-env"
 
+// rootfsID is the check of containers for a root file system that can be written.
+const rootfsID = "container-rootfs-writable"
+
 // secretsFolder holds the files of secrets, beside the compose file.
 const secretsFolder = "secrets"
 

@@ -120,6 +120,13 @@ func TestSecretFromEnvironment(t *testing.T) {
 	if text := b.text(t); !strings.Contains(text, "environment: DB_PASSWORD") || !strings.Contains(text, "POSTGRES_PASSWORD_FILE: /run/secrets/db_postgres_password") || read(t, dir, ".env") != dotenvText {
 		t.Errorf("compose file\n%s", text)
 	}
+	file, err := compose.Load(b.path, "compose.yaml")
+	must(t, err)
+	for _, f := range checks.Run(file, compose.Checks(), &checks.Policy{Profile: checks.All}).Findings {
+		if f.Check.ID == "container-rootfs-writable" && f.Fixable() != (f.Key != "db") {
+			t.Errorf("%s has the fixes %v: nothing could be copied into it any more", f.Key, f.Fixes)
+		}
+	}
 	must(t, b.Undo(t.Context(), plan.ID, nil))
 
 	offered := func(service string) (ids []string) {
