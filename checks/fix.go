@@ -18,6 +18,10 @@ type Fix struct {
 	// choice: "fix everything safe" applies these only.
 	Safe bool
 
+	// Alone marks a change that what runs cannot take in without being taken down
+	// first. It is not made together with others, which would wait for that too.
+	Alone bool
+
 	// Brings lists ids of checks that may report the result where they did not
 	// before, because what is cured weighs more: a new stage has a base image of
 	// its own. Anything else that is new takes the fix back.

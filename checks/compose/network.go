@@ -226,7 +226,7 @@ func (f *File) closeFixes(service *container.Container) []checks.Fix {
 	}
 	title := checks.Msg("cut the network %s off from outside", key)
 	return []checks.Fix{{
-		ID: "internal", Title: title, Brings: []string{driftID, "container-bridges-zones"},
+		ID: "internal", Title: title, Brings: []string{driftID, "container-bridges-zones"}, Alone: len(f.Running) > 0,
 		Caution: checks.Msg("%s reach nothing outside any more, no updates, mail or other hosts; what runs has to be taken down first (docker compose down, volumes stay)", strings.Join(cut, ", ")),
 		Edit: func(checks.Values) ([]checks.Edit, error) {
 			return f.closeNetwork(service, key, title)

@@ -171,8 +171,8 @@ func (v *Inventory) readAll(ctx context.Context, c *client.Client, x *images) er
 			}
 		}
 		for _, item := range w.items {
-			if item.Ref.Kind == checks.Dockerfile {
-				stale = append(stale, item.Ref) // its base may be known now
+			if !fromEngine(item.Ref.Kind) {
+				stale = append(stale, item.Ref) // the images that it names may be known now
 			}
 		}
 		w.out.pending = true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"plimsoll/checks/container"
 	"plimsoll/checks/dockertest"
 	"plimsoll/checks/engine"
+	"plimsoll/checks/suite"
 )
 
 // everyContainer fires on every container, so that a report is seen.
@@ -288,4 +290,39 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 	cancel()
 	for range updates {
 	}
+}
+
+// A compose file that was read before the engine was there, or before a tag moved,
+// is judged by the images that its services run now.
+func TestComposeFileFollowsImages(t *testing.T) {
+	s := dockertest.Run(t)
+	for tag, user := range map[string]string{"app:1": "", "app:2": "1000"} {
+		i := dockertest.Image{Tags: []string{tag}}
+		i.Config.User = user
+		s.AddImage(i)
+	}
+	dir := t.TempDir()
+	path := write(t, dir, "compose.yaml", "services:\n  web:\n    image: app:1\n")
+	root := func(v *view) func() bool {
+		return func() bool {
+			item := v.items[identity{checks.Compose, path}]
+			return slices.ContainsFunc(item.Report.Findings, func(f checks.Finding) bool { return f.Check.ID == "container-runs-as-root" })
+		}
+	}
+	o := options(t, s)
+	o.Roots, o.Suite = []string{dir}, suite.All()
+	s.Drop()
+	v, _ := watch(t, o)
+	v.until("it is read without an engine", func() bool { return v.items[identity{checks.Compose, path}].Subject != nil })
+	if root(v)() {
+		t.Fatal("it is known to run as root without its image")
+	}
+	if err := s.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	v.until("it knows its image", root(v))
+	if _, err := s.Client(t).ImageTag(t.Context(), client.ImageTagOptions{Source: "app:2", Target: "app:1"}); err != nil {
+		t.Fatal(err)
+	}
+	v.until("it knows that its tag has moved", func() bool { return !root(v)() })
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"plimsoll/checks"
+	"plimsoll/checks/compose"
 	"plimsoll/checks/container"
 	"plimsoll/checks/dockerfile"
 	"plimsoll/checks/host"
@@ -41,6 +42,10 @@ func (w *world) imagesChanged(changed, gone []string) {
 			if w.basesMoved(s, changed) {
 				w.mark(item.Ref)
 			}
+		case *compose.File:
+			if w.imagesMoved(s, changed) {
+				w.mark(item.Ref)
+			}
 		}
 	}
 	w.hostSees()
@@ -50,6 +55,13 @@ func (w *world) basesMoved(f *dockerfile.File, changed []string) bool {
 	return slices.ContainsFunc(f.BaseImages(), func(ref string) bool {
 		id := w.images.resolve(ref)
 		return id != f.Bases[ref].ID || slices.Contains(changed, id)
+	})
+}
+
+func (w *world) imagesMoved(f *compose.File, changed []string) bool {
+	return slices.ContainsFunc(f.Services, func(s *container.Container) bool {
+		id := w.images.resolve(s.Settings.Image)
+		return id != s.TagID || id != "" && slices.Contains(changed, id)
 	})
 }
 

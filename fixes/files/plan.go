@@ -153,7 +153,7 @@ func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fix
 		plan.Files = append(plan.Files, t.change)
 	}
 	plan.Notes = append(plan.Notes, p.notes(file, request.Beside)...)
-	if plan.Blocked.IsZero() && !request.Beside {
+	if plan.Blocked.IsZero() && !request.Beside && !proof.alone {
 		name := filepath.Base(file.text().path)
 		plan.Deploy, plan.Redeploy = file.deploy(proof.after.file, name), proof.after.file.deploy(file, name)
 	}

@@ -27,6 +27,7 @@ type proof struct {
 	notes         []checks.Message
 	left          []checks.Message // why fixes were left out
 	name          string
+	alone         bool // what runs cannot take it in as it is
 }
 
 // A wish is one finding that is to be cured, and by which of its fixes.
@@ -64,6 +65,10 @@ func (m *Mechanic) prove(ctx context.Context, project *project, file document, r
 		if fix == nil {
 			w.why = checks.Msg("%s is left as it is: a person has to decide", f.Check.ID)
 			barren = append(barren, w)
+			continue
+		}
+		if fix.Alone && len(request.Findings) > 1 {
+			p.left = append(p.left, checks.Msg("%s is left as it is: what runs has to be taken down for it, so fix it by itself", f.Check.ID))
 			continue
 		}
 		var open *unanswered
@@ -244,6 +249,7 @@ func (p *proof) took(w *wish, f checks.Finding) {
 		return
 	}
 	p.titles = append(p.titles, fix.Title)
+	p.alone = p.alone || fix.Alone
 	if !fix.Caution.IsZero() && !slices.ContainsFunc(p.notes, func(n checks.Message) bool { return n.String() == fix.Caution.String() }) {
 		p.notes = append(p.notes, fix.Caution)
 	}
