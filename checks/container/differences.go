@@ -3,6 +3,7 @@ package container
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,11 +46,9 @@ func Differences(service, running *Container) []Difference {
 	denied := func(h *container.HostConfig) bool { d, _ := deniesNewPrivileges(h.SecurityOpt); return d }
 	flag(denied(f), denied(n), true, "security_opt")
 	names := func(list []string) string { return strings.Join(normalCapabilities(list), ", ") }
-	contains := func(all, some []string) bool {
-		return !slices.ContainsFunc(normalCapabilities(some), func(s string) bool { return !slices.Contains(normalCapabilities(all), s) })
-	}
-	differ(names(f.CapAdd), names(n.CapAdd), contains(f.CapAdd, n.CapAdd), "cap_add")
-	differ(names(f.CapDrop), names(n.CapDrop), contains(n.CapDrop, f.CapDrop), "cap_drop")
+	fewer := fewerCapabilities(n, f) // by both keys together: who adds some may have dropped all
+	differ(names(f.CapAdd), names(n.CapAdd), fewer, "cap_add")
+	differ(names(f.CapDrop), names(n.CapDrop), fewer, "cap_drop")
 	differ(sizeOf(f.Memory), sizeOf(n.Memory), tighter(float64(n.Memory), float64(f.Memory)), "mem_limit", "deploy.resources.limits.memory")
 	differ(cpusOf(f), cpusOf(n), tighter(cpuLimit(n), cpuLimit(f)), "cpus", "deploy.resources.limits.cpus")
 	differ(pidsOf(f), pidsOf(n), tighter(pidsLimit(n), pidsLimit(f)), "pids_limit", "deploy.resources.limits.pids")
@@ -58,6 +57,32 @@ func Differences(service, running *Container) []Difference {
 		differ(portsOf(f), portsOf(n), onlyCloser(f, n), "ports")
 	}
 	return all
+}
+
+// fewerCapabilities reports whether h has some of the capabilities that than has, and
+// no others.
+func fewerCapabilities(h, than *container.HostConfig) bool {
+	all, some := capabilitySet(than), capabilitySet(h)
+	for name := range some {
+		if !all[name] && !all["ALL"] {
+			return false
+		}
+	}
+	return len(some) < len(all) || all["ALL"] && !some["ALL"]
+}
+
+// capabilitySet returns what h leaves of the capabilities that an engine gives, and
+// adds to them; ALL stands for every one.
+func capabilitySet(h *container.HostConfig) map[string]bool {
+	set, dropped := map[string]bool{}, normalCapabilities(h.CapDrop)
+	for _, name := range defaultCapabilities {
+		set[name] = !slices.Contains(dropped, name) && !slices.Contains(dropped, "ALL")
+	}
+	for _, name := range normalCapabilities(h.CapAdd) {
+		set[name] = !slices.Contains(dropped, name)
+	}
+	maps.DeleteFunc(set, func(_ string, has bool) bool { return !has })
+	return set
 }
 
 // tighter reports whether a limit allows less than another; 0 is no limit.
