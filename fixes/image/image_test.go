@@ -38,6 +38,9 @@ func engines(t *testing.T, test func(t *testing.T, l *lab)) {
 		test(t, newLab(t, server.Client(t), ""))
 	})
 	t.Run("real", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("not with -short")
+		}
 		c := dockertest.Real(t)
 		prefix := dockertest.Prefix(t, c)
 		dockertest.Load(t, c, prefix, dockertest.Probe(prefix+"shop:latest"))

@@ -45,6 +45,9 @@ type builder struct {
 
 func newBuilder(t *testing.T) *builder {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("not with -short: images are built on a real engine")
+	}
 	c := dockertest.Real(t)
 	b := &builder{t: t, engine: c, prefix: dockertest.Prefix(t, c), dir: t.TempDir()}
 	dockertest.Busybox(t, c, b.prefix, "busybox:1")
