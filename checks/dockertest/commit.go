@@ -2,7 +2,6 @@ package dockertest
 
 import (
 	"encoding/json"
-	"maps"
 	"net/http"
 	"slices"
 
@@ -35,8 +34,7 @@ func (s *Server) commit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	then := *c.Config
-	layer := s.lower(c.image)
-	maps.Copy(layer, s.upper(c))
+	layer := s.root(c)
 	base := Image{}
 	if c.image != nil {
 		base = c.image.Image
@@ -46,7 +44,7 @@ func (s *Server) commit(w http.ResponseWriter, r *http.Request) error {
 		Run: base.Run, Behave: base.Behave,
 		History: append([]image.HistoryResponseItem{{Created: s.clock.Now().Unix(), CreatedBy: command(c), Comment: r.FormValue("comment")}}, base.History...),
 	})
-	made.layer, made.comment, made.from, made.as = layer, r.FormValue("comment"), c, &then
+	made.whole, made.comment, made.from, made.as = layer, r.FormValue("comment"), c, &then
 	ref := ""
 	if repo := r.FormValue("repo"); repo != "" {
 		ref = repo

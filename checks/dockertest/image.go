@@ -54,7 +54,7 @@ type img struct {
 	tagged time.Time
 
 	// of an image that was made of a container
-	layer   map[string]*entry
+	whole   map[string]*entry // all that is in it
 	comment string
 	from    *ctr
 	as      *container.Config // its configuration then

@@ -56,8 +56,11 @@ func (s *Server) lower(i *img) map[string]*entry {
 	for _, dir := range []string{"/dev", "/etc", "/proc", "/sys", "/tmp"} {
 		tree[dir] = s.folder()
 	}
-	if i == nil {
+	switch {
+	case i == nil:
 		return tree
+	case i.whole != nil:
+		return maps.Clone(i.whole)
 	}
 	for _, layer := range i.Content {
 		for _, file := range layer {
@@ -75,7 +78,6 @@ func (s *Server) lower(i *img) map[string]*entry {
 	for name, text := range i.Files {
 		tree[name] = s.file(text)
 	}
-	maps.Copy(tree, i.layer)
 	return tree
 }
 
@@ -112,8 +114,8 @@ func (s *Server) upper(c *ctr) map[string]*entry {
 	return tree
 }
 
-// tree is all that is in c, volumes included.
-func (s *Server) tree(c *ctr) map[string]*entry {
+// root is all that is in c, without volumes.
+func (s *Server) root(c *ctr) map[string]*entry {
 	tree := s.lower(c.image)
 	if c.run > 0 {
 		for _, change := range c.doing.Changes {
@@ -123,6 +125,12 @@ func (s *Server) tree(c *ctr) map[string]*entry {
 		}
 	}
 	maps.Copy(tree, s.upper(c))
+	return tree
+}
+
+// tree is all that is in c, volumes included.
+func (s *Server) tree(c *ctr) map[string]*entry {
+	tree := s.root(c)
 	for _, m := range c.Mounts {
 		tree[m.Destination] = s.folder()
 		if v := s.volumes[m.Name]; v != nil {

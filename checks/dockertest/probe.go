@@ -3,6 +3,7 @@ package dockertest
 import (
 	"flag"
 	"io"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ import (
 // each container. Tests that are to hold on both kinds of engine use it.
 //
 // The flags are described in testdata/probe: -exit-after, -code, -ignore-term,
-// -healthy-after, -unhealthy, -write file=text, -need-write, -need-chown,
+// -healthy-after, -unhealthy, -write file=text, -remove, -need-write, -need-chown,
 // -serve, -memory, -print, -stderr. Without flags it runs until SIGTERM, which
 // it obeys from when it prints "ready"; see [Ready].
 func Probe(tag string, flags ...string) Image {
@@ -53,6 +54,7 @@ func probeBehaviour(c *container.Config, h *container.HostConfig) Behaviour {
 	unhealthy := flags.Bool("unhealthy", false, "")
 	flags.Bool("check", false, "")
 	write := flags.String("write", "", "")
+	gone := flags.String("remove", "", "")
 	needWrite := flags.String("need-write", "", "")
 	needChown := flags.String("need-chown", "", "")
 	flags.String("serve", "", "")
@@ -79,6 +81,12 @@ func probeBehaviour(c *container.Config, h *container.HostConfig) Behaviour {
 		if !onMount(file, c, h) {
 			b.Changes = append(b.Changes, created(file)...)
 		}
+	}
+	if *gone != "" {
+		if dir := path.Dir(*gone); dir != "/" {
+			b.Changes = append(b.Changes, container.FilesystemChange{Kind: container.ChangeModify, Path: dir})
+		}
+		b.Changes = append(b.Changes, container.FilesystemChange{Kind: container.ChangeDelete, Path: *gone})
 	}
 	if *needWrite != "" {
 		if h.ReadonlyRootfs && !onMount(*needWrite, c, h) {

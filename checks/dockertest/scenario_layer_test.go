@@ -82,12 +82,14 @@ func (e *engine) put(what, id, dir string, entries ...tar.Header) {
 // writable is about the layer that a container writes to: it is read and filled
 // while the container does not run, and made an image of.
 func writable(e *engine) {
-	e.images(dockertest.Probe("app:1"))
+	image := dockertest.Probe("app:1")
+	image.Files = map[string]string{"/etc/gone": "text", "/etc/stays": "text"}
+	e.images(image)
 	ctx := e.Context()
-	old := e.run("old", container.Config{Image: "app:1", Env: []string{"TOKEN=geheim"}, Cmd: []string{"-write", "/state/log=hello"}}, container.HostConfig{})
+	old := e.run("old", container.Config{Image: "app:1", Env: []string{"TOKEN=geheim"}, Cmd: []string{"-write", "/state/log=hello", "-remove", "/etc/gone"}}, container.HostConfig{})
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		diff, err := e.cli.ContainerDiff(ctx, old, client.ContainerDiffOptions{})
-		if err != nil || len(diff.Changes) > 1 {
+		if err != nil || len(diff.Changes) > 3 {
 			break
 		}
 	}
@@ -97,6 +99,7 @@ func writable(e *engine) {
 	e.archived(old, "/state")
 	e.archived(old, "/state/log")
 	e.archived(old, "/state/none")
+	e.archived(old, "/etc/gone")
 	e.eventsSoFar()
 
 	id := e.mustCreate("new", container.Config{Image: "app:1", Cmd: []string{"-write", "/state/log=hello"}}, container.HostConfig{
@@ -156,6 +159,8 @@ func writable(e *engine) {
 	e.differences("diff of what is made from it", again)
 	e.note("environment", e.inspect(again).Config.Env)
 	e.archived(again, "/state/log")
+	e.archived(again, "/etc/gone")
+	e.archived(again, "/etc/stays")
 	_, err = e.cli.ImageRemove(ctx, e.prefix+"kept:1", client.ImageRemoveOptions{})
 	e.fails("remove it while it is used", err)
 	if _, err := e.cli.ContainerRemove(ctx, again, client.ContainerRemoveOptions{}); err != nil {

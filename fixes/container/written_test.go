@@ -136,15 +136,20 @@ func (l *lab) seed(id string) {
 // starts, as it was, and what volumes hold is not copied over.
 func TestWrittenIsCarried(t *testing.T) {
 	onEngines(t, func(t *testing.T, l *lab) {
-		l.load(dockertest.Probe("app:1"))
+		image := dockertest.Probe("app:1")
+		image.Files = map[string]string{"/etc/gone": "text"}
+		l.load(image)
 		name := l.prefix + "app"
-		o := service("-write", "/state/log=started")
+		o := service("-write", "/state/log=started", "-remove", "/etc/gone")
 		o.HostConfig.Mounts = []mount.Mount{{Type: mount.TypeVolume, Source: l.prefix + "inner", Target: "/inner/volume"}}
 		l.seed(l.create("app", o))
 		p := l.writing(name, "/state/log", moved)
 		c, ok := fateOf(p)
 		if !ok || c.Value != string(moved) || strings.Join(c.Options, " ") != "leave carry save commit" || len(c.Names) != 4 {
 			t.Fatalf("choice %+v", c)
+		}
+		if text := pretty(p.Notes); !strings.Contains(text, "what it deleted of its image is in the replacement again") || !strings.Contains(text, "/etc/gone") || strings.Contains(text, "\x1b") {
+			t.Errorf("notes %s", text)
 		}
 		before := l.inspect(name)
 		was, own, beside := l.entries(name, "/srv"), l.entries(name, "/etc/own"), l.entries(name, "/inner/beside")
@@ -217,9 +222,11 @@ func TestWrittenIsSaved(t *testing.T) {
 func TestWrittenIsBaked(t *testing.T) {
 	const secret = "ghp_CANARYnotARealToken0123456789abcdefg"
 	onEngines(t, func(t *testing.T, l *lab) {
-		l.load(dockertest.Probe("app:1"))
+		image := dockertest.Probe("app:1")
+		image.Files = map[string]string{"/etc/gone": "text", "/etc/stays": "text"}
+		l.load(image)
 		name := l.prefix + "app"
-		o := service("-write", "/state/log=started")
+		o := service("-write", "/state/log=started", "-remove", "/etc/gone")
 		o.Config.Env, o.Config.Labels = []string{"API_TOKEN=" + secret, "PLAIN=1"}, map[string]string{"team": "blue"}
 		if l.server == nil {
 			o.HostConfig.NetworkMode = api.NetworkMode(l.network("a", ""))
@@ -234,7 +241,7 @@ func TestWrittenIsBaked(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := l.writing(name, "/state/log", baked)
-		if text := pretty(p.Notes) + pretty(p.Steps); !strings.Contains(text, "API_TOKEN") || !strings.Contains(text, "do not push it") || strings.Contains(text, secret) {
+		if text := pretty(p.Notes) + pretty(p.Steps); !strings.Contains(text, "API_TOKEN") || !strings.Contains(text, "do not push it") || strings.Contains(text, "what it deleted") || strings.Contains(text, secret) {
 			t.Errorf("it says %s", text)
 		}
 		before := l.inspect(name)
@@ -247,10 +254,13 @@ func TestWrittenIsBaked(t *testing.T) {
 		if is := strings.Join(l.entries(name, "/state/log"), ""); !strings.Contains(is, `"started\nstarted\n"`) {
 			t.Errorf("what it wrote: %s", is)
 		}
+		if l.entries(name, "/etc/gone") != nil || l.entries(name, "/etc/stays") == nil {
+			t.Error("what it deleted is there, or what it left is not")
+		}
 		ref := bakedRef(name, r.Entry)
-		image, err := l.m.image(t.Context(), ref)
-		if err != nil || image == nil || image.ID != now.Image || now.Config.Image != ref || slices.Contains(image.Config.Env, "API_TOKEN="+secret) {
-			t.Fatalf("image %+v, %v; it runs %s of %s", image, err, now.Image, now.Config.Image)
+		made, err := l.m.image(t.Context(), ref)
+		if err != nil || made == nil || made.ID != now.Image || now.Config.Image != ref || slices.Contains(made.Config.Env, "API_TOKEN="+secret) {
+			t.Fatalf("image %+v, %v; it runs %s of %s", made, err, now.Image, now.Config.Image)
 		}
 		if text := pretty(r.Reminders); !strings.Contains(text, "API_TOKEN") || strings.Contains(text, secret) { // of API 1.41, which keeps it elsewhere
 			t.Errorf("reminders %s", text)

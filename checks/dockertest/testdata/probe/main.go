@@ -28,6 +28,7 @@ func main() {
 		unhealthy  = flag.Bool("unhealthy", false, "never pass the health check")
 		check      = flag.Bool("check", false, "be the health check")
 		write      = flag.String("write", "", "file=text, appended at each start")
+		remove     = flag.String("remove", "", "file to remove")
 		needWrite  = flag.String("need-write", "", "exit with 3 when this file cannot be written")
 		needChown  = flag.String("need-chown", "", "exit with 4 when this file cannot be given away")
 		serve      = flag.String("serve", "", "address to listen on; says hello to each connection")
@@ -57,6 +58,12 @@ func main() {
 		if err := appendLine(file, text); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(2)
+		}
+	}
+	if *remove != "" {
+		if err := os.Remove(*remove); err != nil && !os.IsNotExist(err) {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(6)
 		}
 	}
 	if *needWrite != "" {
