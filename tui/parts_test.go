@@ -9,6 +9,7 @@ import (
 
 	"plimsoll/assets"
 	"plimsoll/checks"
+	"plimsoll/fixes"
 )
 
 func TestSubjectScore(t *testing.T) {
@@ -178,6 +179,40 @@ func TestLineIsNeverTooWide(t *testing.T) {
 		l.add("", "é✓…")
 		if got := l.end(); ansi.StringWidth(got) != width {
 			t.Errorf("width %d: %q is %d wide", width, got, ansi.StringWidth(got))
+		}
+	}
+}
+
+// An option that has a name is shown by it, not by what --set takes.
+func TestFormShowsOptionsByName(t *testing.T) {
+	plan := &fixes.Plan{Choices: []fixes.Choice{{Value: "carry", Choice: checks.Choice{
+		Key: "written", Label: checks.Msg("what it wrote outside of volumes"), Default: "leave", Options: []string{"leave", "carry"},
+		Names: []checks.Message{checks.Msg("leave it in the kept original"), checks.Msg("copy it into the replacement")},
+	}}}}
+	for _, c := range []struct {
+		language     assets.Language
+		first, later string
+	}{
+		{assets.English, "‹ copy it into the replacement ›  2/2", "‹ leave it in the kept original ›  1/2"},
+		{assets.German, "‹ in den Ersatz kopieren ›  2/2", "‹ im Original lassen ›  1/2"},
+	} {
+		var f form
+		f.update(fixes.Request{}, plan)
+		u := &ui{tongue: newTongue(c.language), theme: newTheme(true)}
+		shown := func() string {
+			p := newPrinter(u, 76)
+			f.print(p)
+			return ansi.Strip(strings.Join(p.lines, "\n"))
+		}
+		if got := shown(); !strings.Contains(got, c.first) {
+			t.Errorf("shows\n%s", got)
+		}
+		f.next(true)
+		if changed, _ := f.key(pressed("right")); !changed {
+			t.Error("it cannot be changed")
+		}
+		if got := shown(); !strings.Contains(got, c.later) || f.request(fixes.Request{}).Values["written"] != "leave" {
+			t.Errorf("shows\n%s", got)
 		}
 	}
 }
