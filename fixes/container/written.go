@@ -175,11 +175,13 @@ func (pl *planner) tellWritten() {
 	if (pl.d.written == moved || pl.d.written == saved) && !strings.HasPrefix(w.host, "unix://") {
 		note(checks.Msg("it goes through this machine, as the engine is on another one: that takes longer"))
 	}
+	told := ""
 	for _, f := range []fate{moved, saved, baked} {
 		why := pl.refused[f]
-		asked := why.String() == pl.d.refused.String()
-		if !why.IsZero() && pl.p.Blocked.IsZero() && (f != baked || asked) {
+		asked := f != baked || why.String() == pl.d.refused.String()
+		if !why.IsZero() && pl.p.Blocked.IsZero() && asked && why.String() != told {
 			note(why)
+			told = why.String()
 		}
 	}
 	if pl.d.written != left && pl.p.Downtime > 0 {

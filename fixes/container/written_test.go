@@ -691,3 +691,29 @@ func TestJointReplacementCarries(t *testing.T) {
 		l.asBefore(before)
 	}
 }
+
+// What lies in too many places to be asked for one by one, while the container
+// is away, is not: that is said once.
+func TestTooManyPlaces(t *testing.T) {
+	l := memoryLab(t)
+	l.load(dockertest.Probe("app:1"))
+	id := l.run("app", service())
+	b := dockertest.Behaviour{Changes: []api.FilesystemChange{{Kind: api.ChangeModify, Path: "/etc"}}}
+	for i := range mostPlaces {
+		b.Changes = append(b.Changes, api.FilesystemChange{Kind: api.ChangeAdd, Path: fmt.Sprintf("/etc/%d", i)})
+	}
+	if err := l.server.Behave(id, b); err != nil {
+		t.Fatal(err)
+	}
+	p := l.planFor(id, hardening...)
+	if c, _ := fateOf(p); strings.Join(c.Options, " ") != "leave commit" || strings.Count(pretty(p.Notes), "too many to copy") != 1 {
+		t.Errorf("options %v, notes %s", c.Options, pretty(p.Notes))
+	}
+	b.Changes[0].Kind = api.ChangeAdd // all of it new: one place
+	if err := l.server.Behave(id, b); err != nil {
+		t.Fatal(err)
+	}
+	if c, _ := fateOf(l.planFor(id, hardening...)); len(c.Options) != 4 {
+		t.Errorf("options %v", c.Options)
+	}
+}
