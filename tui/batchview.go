@@ -153,9 +153,6 @@ func (d *batchDialog) printPart(p *printer, part *fixes.Part, number int, select
 	name := plain(part.Subject().Name)
 	room := max(8, l.room-cells(tail)-2)
 	l.add(t.strong, shorten(name, min(room, max(8, l.room)), part.Subject().Kind))
-	if n := len(part.For); n > 0 && l.room > cells(tail)+12 {
-		l.add(t.dim, " "+fit(p.T("for %s", refNames(part.For)), min(l.room-cells(tail)-2, cells(p.T("for %s", refNames(part.For))))))
-	}
 	l.gap(cells(tail) + 1)
 	l.add(t.dim, tail)
 	p.lines = append(p.lines, l.end())
@@ -174,6 +171,9 @@ const mostCures = 6
 
 func (d *batchDialog) printCures(p *printer, part *fixes.Part) {
 	t := &p.theme
+	if len(part.For) > 0 {
+		p.hanging("", t.dim, "        · ", p.T("for %s: docker compose makes them from this file", refNames(part.For)))
+	}
 	for i := range part.Plan.Cures {
 		f := &part.Plan.Cures[i]
 		if i == mostCures {
