@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
@@ -137,12 +138,30 @@ func logged(text []byte) (*protorekor.TransparencyLogEntry, error) {
 	}, nil
 }
 
-// ofPayload is a signature over a payload, as a part of a bundle.
-func ofPayload(payload, sig []byte) *protobundle.Bundle {
-	sum := sha256.Sum256(payload)
-	return &protobundle.Bundle{Content: &protobundle.Bundle_MessageSignature{MessageSignature: &protocommon.MessageSignature{
-		MessageDigest: &protocommon.HashOutput{Algorithm: protocommon.HashAlgorithm_SHA2_256, Digest: sum[:]}, Signature: sig,
-	}}}
+// ofPayload is a signature over a payload, as a part of a bundle. Its hash is the
+// one that the log's answer names: it is as strong as the key, or SHA-256.
+func ofPayload(payload, sig []byte, answer string) *protobundle.Bundle {
+	var a struct{ Payload struct{ Body []byte } }
+	var entry struct {
+		Spec struct {
+			Data struct{ Hash struct{ Algorithm string } }
+		}
+	}
+	_ = json.Unmarshal([]byte(answer), &a) // which logged judges
+	_ = json.Unmarshal(a.Payload.Body, &entry)
+	sum := &protocommon.HashOutput{}
+	switch entry.Spec.Data.Hash.Algorithm {
+	case "sha384":
+		digest := sha512.Sum384(payload)
+		sum.Algorithm, sum.Digest = protocommon.HashAlgorithm_SHA2_384, digest[:]
+	case "sha512":
+		digest := sha512.Sum512(payload)
+		sum.Algorithm, sum.Digest = protocommon.HashAlgorithm_SHA2_512, digest[:]
+	default:
+		digest := sha256.Sum256(payload)
+		sum.Algorithm, sum.Digest = protocommon.HashAlgorithm_SHA2_256, digest[:]
+	}
+	return &protobundle.Bundle{Content: &protobundle.Bundle_MessageSignature{MessageSignature: &protocommon.MessageSignature{MessageDigest: sum, Signature: sig}}}
 }
 
 // ofEnvelope is an envelope as a part of a bundle.

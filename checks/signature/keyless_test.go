@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
+	"github.com/sigstore/sigstore-go/pkg/testing/ca"
 	"github.com/sigstore/sigstore-go/pkg/testing/data"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 )
@@ -104,6 +106,22 @@ func TestPromise(t *testing.T) {
 	s.expect(p, "2", "cosign failed "+whyTime+"; refused")
 	s.signer.attach(image, s.pushBundle(image, s.bundle(image["digest"].(string), predicateSigned, forgery{unpromised: true})))
 	s.expect(p, "2", "cosign verified "+releases+", by "+login)
+}
+
+// TestIdentityKeys has keys of each kind that certificates are given for.
+func TestIdentityKeys(t *testing.T) {
+	w := newWorld(t, ecKey(t))
+	for _, kind := range []protocommon.PublicKeyDetails{protocommon.PublicKeyDetails_PKIX_ECDSA_P384_SHA_384, protocommon.PublicKeyDetails_PKIX_ECDSA_P521_SHA_512, protocommon.PublicKeyDetails_PKIX_RSA_PKCS1V15_3072_SHA256} {
+		v, err := ca.NewVirtualSigstoreWithSigningAlg(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := sigstore{w, v}
+		s.pushSimple(s.signer.repo.Image("1", kind.String(), time.Now())["digest"].(string), forgery{})
+		s.expect(s.trusts(s.root(true, false), acme), "1", "cosign verified "+releases+", by "+login)
+		s.pushSimple(s.signer.repo.Image("2", "changed"+kind.String(), time.Now())["digest"].(string), forgery{changed: true})
+		s.expect(s.trusts(s.root(true, false), acme), "2", "cosign failed "+whyLog+"; refused")
+	}
 }
 
 // TestIdentityStatements has attestations of an identity, in both forms.

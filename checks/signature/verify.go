@@ -77,7 +77,9 @@ func (i *inspection) simple(ctx context.Context, payload []byte, annotations map
 	if annotations[annotationCertificate] == "" {
 		return i.byKey(payload, [][]byte{sig})
 	}
-	return i.byIdentity(ctx, func() (*bundle.Bundle, error) { return annotated(annotations, ofPayload(payload, sig)) }, over(payload))
+	return i.byIdentity(ctx, func() (*bundle.Bundle, error) {
+		return annotated(annotations, ofPayload(payload, sig, annotations[annotationBundle]))
+	}, over(payload))
 }
 
 // byKey verifies one of sigs over message with a trusted key.
