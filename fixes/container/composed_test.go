@@ -89,7 +89,7 @@ func composedLab(t *testing.T) (l *lab, old, fresh string) {
 	must(t, os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte("services: {}\n"), 0o644))
 	for _, service := range []string{"web", "db"} {
 		labels := map[string]string{composeProject: "shop", composeService: service, composeDir: dir, composeFiles: "compose.yaml"}
-		l.run(service, client.ContainerCreateOptions{Config: &api.Config{Image: "app:1", Labels: labels}, HostConfig: &api.HostConfig{}})
+		l.run(service, client.ContainerCreateOptions{Config: &api.Config{Image: "app:1", Labels: labels, Cmd: []string{"-write", "/" + service + "=1"}}, HostConfig: &api.HostConfig{}})
 	}
 	return l, old, fresh
 }
@@ -111,6 +111,9 @@ func TestOnlyTheTagMoves(t *testing.T) {
 	p, err := l.fixer.Plan(t.Context(), l.imageOf(old), request)
 	if err != nil || !p.Blocked.IsZero() || len(p.Members) > 0 || p.Card == nil || !strings.HasSuffix(strings.Join(p.Deploy, " "), "up --detach db web") {
 		t.Fatalf("%v, %+v", err, p)
+	}
+	if text := pretty(p.Notes); strings.Count(text, "is gone when docker compose makes it anew") != 2 || !strings.Contains(text, `"/web"`) || !strings.Contains(text, `"/db"`) {
+		t.Errorf("notes %s", text)
 	}
 	receipt := l.apply(p)
 	if l.tagged("app:1") != fresh || !strings.Contains(pretty(receipt.Proof), "from which docker compose makes") || l.inspect(l.prefix+"web").Image != old {

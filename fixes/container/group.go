@@ -259,6 +259,11 @@ func (g *Group) describe(p *fixes.Plan, d *groupDetail) {
 	if d.compose != nil {
 		p.Deploy, p.Redeploy = d.compose.command(), d.compose.command()
 		note(d.compose.note())
+		for _, w := range d.compose.worlds { // which keeps no original
+			if paths := w.written(); len(paths) > 0 {
+				note(checks.Msg("%s: what it wrote outside of volumes is gone when docker compose makes it anew: %d paths, %s: %s", clean(w.name()), len(paths), bytes(w.size), some(paths)))
+			}
+		}
 	}
 	for _, one := range d.members {
 		if m := one.Detail.(*detail).becomes(); !m.IsZero() {
