@@ -249,3 +249,16 @@ func TestMarksFollowTheName(t *testing.T) {
 		t.Errorf("asked %v", f.asked)
 	}
 }
+
+// What runs is brought to what the files say on request, by one command for each.
+func TestBatchIsDeployed(t *testing.T) {
+	f := &fakeFixer{deploy: []string{"docker", "compose", "up", "--detach", "web"}}
+	m := shop(t, f)
+	marking(t, m)
+	press(m, "F", "enter")
+	shows(t, m, "what runs stays as it is until: docker compose up --detach web", "c docker compose up")
+	press(m, "c")
+	if len(f.deployed) != 1 {
+		t.Errorf("ran %q", f.deployed)
+	}
+}

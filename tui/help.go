@@ -76,7 +76,7 @@ func (*quitQuestion) key(_ *ui, k tea.KeyPressMsg) action {
 
 func (*quitQuestion) draw(u *ui, width int) sheet {
 	p := newPrinter(u, width)
-	p.text("", u.T("A change is being applied. Quitting cancels it and puts everything back first."))
+	p.text("", u.T("A change is being applied. Quitting cancels it and puts back first what is under way."))
 	return sheet{title: u.T("Quit?"), lines: p.lines, buttons: []button{
 		{key: "y", label: u.T("put back and quit")}, {key: "esc", label: u.T("stay")},
 	}}

@@ -87,6 +87,9 @@ func TestFixMany(t *testing.T) {
 	if _, out, _ = plimsoll(t, "undo", "--list"); strings.Count(out, "of 3 in "+id[1]) != 3 {
 		t.Errorf("the list does not show what belongs together:\n%s", out)
 	}
+	if _, out, _ = plimsoll(t, "undo", "--script", id[1]); strings.Count(out, "docker update") != 2 || strings.Index(out, "docker update") < strings.Index(out, "dockerfile") {
+		t.Errorf("as a script\n%s", out)
+	}
 	if code, _, errs = plimsoll(t, "undo", id[1], "--discard", "--yes"); code != exitError || !strings.Contains(errs, id[1]) {
 		t.Errorf("originals of a whole batch were removed: %d %s", code, errs)
 	}

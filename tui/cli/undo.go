@@ -67,7 +67,10 @@ is taken back together, the last part first; the id of one part takes back that 
 
 // script prints what the named entry did, else all of them.
 func (a *app) script(entries []ledger.Entry, args []string) error {
-	if len(args) > 0 {
+	if id, ok := batchToUndo(entries, args); ok && len(args) > 0 {
+		entries = ledger.BatchOf(entries, id)
+		slices.Reverse(entries) // the newest first, as the ledger lists them
+	} else if len(args) > 0 {
 		entry, err := a.entryToUndo(entries, args)
 		if err != nil {
 			return err
