@@ -323,11 +323,17 @@ func TestSwarmContract(t *testing.T) {
 		t.Skip("the ordinary run compares with a real engine")
 	}
 	cli := dockertest.Private(t)
+	for name, play := range map[string]func(*engine){"what a swarm keeps": swarmed, "tasks": tasked} {
+		t.Run(name, func(t *testing.T) { compareSwarms(t, cli, play) })
+	}
+}
+
+func compareSwarms(t *testing.T, cli *client.Client, play func(*engine)) {
 	real := (&engine{T: t, cli: cli, alone: true, prefix: "plimsoll-test-swarm-", ids: map[string]string{}}).listen()
 	mine := ours(t, "1.41")
 	mine.prefix = real.prefix
-	swarmed(real)
-	swarmed(mine)
+	play(real)
+	play(mine)
 	if v := cli.ClientVersion(); v != "1.41" {
 		t.Skipf("the engine speaks %s; what is compared is 1.41", v)
 	}

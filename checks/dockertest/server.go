@@ -35,7 +35,8 @@ import (
 type Server struct {
 	api     version // highest version spoken
 	clock   Clock
-	restart time.Duration // first delay before a restart policy acts
+	restart time.Duration // first delay before a restart policy acts, and before a swarm makes another task
+	monitor time.Duration // how long a swarm watches a new task where its service does not say
 
 	mu         sync.Mutex // guards everything below and all that hangs off it
 	serial     int
@@ -99,6 +100,10 @@ func WithInfo(change func(*system.Info)) Option { return func(s *Server) { chang
 // each time. An engine waits 100 ms.
 func RestartDelay(d time.Duration) Option { return func(s *Server) { s.restart = d } }
 
+// Monitor sets how long a swarm watches new tasks of an update whose service does
+// not say: 5 s in an engine.
+func Monitor(d time.Duration) Option { return func(s *Server) { s.monitor = d } }
+
 // New returns an engine with the three networks that every engine has and
 // nothing else.
 func New(opts ...Option) *Server {
@@ -106,6 +111,7 @@ func New(opts ...Option) *Server {
 		api:        version{1, 41},
 		clock:      wallClock{},
 		restart:    100 * time.Millisecond,
+		monitor:    5 * time.Second,
 		info:       defaultInfo(),
 		containers: map[string]*ctr{},
 		names:      map[string]*ctr{},
@@ -175,6 +181,9 @@ func (s *Server) Close() error {
 	}
 	for _, c := range s.order {
 		c.stopTimers()
+	}
+	if s.cluster != nil {
+		s.cluster.halt()
 	}
 	s.mu.Unlock()
 	s.drop()

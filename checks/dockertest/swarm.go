@@ -22,31 +22,34 @@ import (
 	"github.com/moby/moby/api/types/swarm"
 )
 
-// A cluster is a swarm of one node, which is this engine. Services are kept
-// and not run.
+// A cluster is a swarm of one node, which is this engine and runs all tasks.
 type cluster struct {
 	swarm.Swarm
 	unlock   string
-	services map[string]*swarm.Service // by id
+	services map[string]*service // by id
 	secrets  map[string]*swarm.Secret
 	configs  map[string]*swarm.Config
+	stop     func() // the beat of the orchestrator; nil when there is none
 }
 
 func (s *Server) swarmRoutes() map[string]handler {
 	return map[string]handler{
-		"POST /swarm/init":      s.initSwarm,
-		"POST /swarm/leave":     s.leaveSwarm,
-		"GET /swarm":            s.inspectSwarm,
-		"GET /swarm/unlockkey":  s.unlockKey,
-		"GET /services":         s.managed(s.listServices),
-		"POST /services/create": s.managed(s.createService),
-		"DELETE /services/{id}": s.managed(s.removeService),
-		"GET /secrets":          s.managed(s.listSecrets),
-		"POST /secrets/create":  s.managed(s.createSecret),
-		"DELETE /secrets/{id}":  s.managed(s.removeSecret),
-		"GET /configs":          s.managed(s.listConfigs),
-		"POST /configs/create":  s.managed(s.createConfig),
-		"DELETE /configs/{id}":  s.managed(s.removeConfig),
+		"POST /swarm/init":           s.initSwarm,
+		"POST /swarm/leave":          s.leaveSwarm,
+		"GET /swarm":                 s.inspectSwarm,
+		"GET /swarm/unlockkey":       s.unlockKey,
+		"GET /services":              s.managed(s.listServices),
+		"POST /services/create":      s.managed(s.createService),
+		"GET /services/{id}":         s.managed(s.inspectService),
+		"POST /services/{id}/update": s.managed(s.updateService),
+		"DELETE /services/{id}":      s.managed(s.removeService),
+		"GET /tasks":                 s.managed(s.listTasks),
+		"GET /secrets":               s.managed(s.listSecrets),
+		"POST /secrets/create":       s.managed(s.createSecret),
+		"DELETE /secrets/{id}":       s.managed(s.removeSecret),
+		"GET /configs":               s.managed(s.listConfigs),
+		"POST /configs/create":       s.managed(s.createConfig),
+		"DELETE /configs/{id}":       s.managed(s.removeConfig),
 	}
 }
 
@@ -86,7 +89,7 @@ func (s *Server) initSwarm(w http.ResponseWriter, r *http.Request) error {
 		return internal("making the root certificate: %v", err)
 	}
 	now := s.clock.Now().UTC()
-	c := &cluster{services: map[string]*swarm.Service{}, secrets: map[string]*swarm.Secret{}, configs: map[string]*swarm.Config{}}
+	c := &cluster{services: map[string]*service{}, secrets: map[string]*swarm.Secret{}, configs: map[string]*swarm.Config{}}
 	c.ID, c.CreatedAt, c.UpdatedAt, c.Version.Index = s.short("cluster"), now, now, 10
 	c.SubnetSize, c.DataPathPort, c.TLSInfo.TrustRoot = 24, 4789, root
 	c.Spec = want.Spec
@@ -142,6 +145,10 @@ func (s *Server) leaveSwarm(w http.ResponseWriter, r *http.Request) error {
 	if !truth(r, "force") {
 		return unavailable("You are attempting to leave the swarm on a node that is participating as a manager. Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message. ")
 	}
+	for _, v := range s.cluster.services {
+		s.endService(v)
+	}
+	s.cluster.halt()
 	s.cluster = nil
 	s.info.Swarm = swarm.Info{LocalNodeState: swarm.LocalNodeStateInactive}
 	for id, n := range s.networks {
@@ -199,62 +206,20 @@ func (s *Server) rootCertificate() (string, error) {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), nil
 }
 
-func (s *Server) listServices(w http.ResponseWriter, r *http.Request) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return answer(w, http.StatusOK, sorted(s.cluster.services, func(v *swarm.Service) string { return v.Spec.Name }))
-}
-
-func (s *Server) createService(w http.ResponseWriter, r *http.Request) error {
-	var spec swarm.ServiceSpec
-	if err := read(r, &spec); err != nil {
-		return err
+func (s *Server) listSecrets(w http.ResponseWriter, r *http.Request) error {
+	f, err := parseFilters(r)
+	if err == nil {
+		err = f.known("id", "label", "name", "names")
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if spec.TaskTemplate.ContainerSpec == nil || spec.TaskTemplate.ContainerSpec.Image == "" {
-		return badRequest("rpc error: code = InvalidArgument desc = ContainerSpec: image reference must be provided")
-	}
-	for _, v := range s.cluster.services {
-		if v.Spec.Name == spec.Name {
-			return conflict("rpc error: code = AlreadyExists desc = name conflicts with an existing object: service %s already exists", spec.Name)
-		}
-	}
-	for i, n := range spec.TaskTemplate.Networks {
-		found, err := s.networkByRef(n.Target)
-		if err != nil {
-			return err
-		}
-		spec.TaskTemplate.Networks[i].Target = found.ID
-	}
-	if spec.Mode == (swarm.ServiceMode{}) {
-		one := uint64(1)
-		spec.Mode.Replicated = &swarm.ReplicatedService{Replicas: &one}
-	}
-	v := &swarm.Service{ID: s.short("service"), Meta: s.meta(), Spec: spec}
-	s.cluster.services[v.ID] = v
-	s.emitSwarm(events.ServiceEventType, events.ActionCreate, v.ID, spec.Name)
-	s.emitSwarm(events.ServiceEventType, events.ActionUpdate, v.ID, spec.Name) // its addresses are given
-	return answer(w, http.StatusCreated, swarm.ServiceCreateResponse{ID: v.ID})
-}
-
-func (s *Server) removeService(w http.ResponseWriter, r *http.Request) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	v, err := pick(s.cluster.services, r.PathValue("id"), "service", func(v *swarm.Service) string { return v.Spec.Name })
 	if err != nil {
 		return err
 	}
-	delete(s.cluster.services, v.ID)
-	s.emitSwarm(events.ServiceEventType, events.ActionRemove, v.ID, v.Spec.Name)
-	w.WriteHeader(http.StatusOK)
-	return nil
-}
-
-func (s *Server) listSecrets(w http.ResponseWriter, r *http.Request) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return answer(w, http.StatusOK, sorted(s.cluster.secrets, func(v *swarm.Secret) string { return v.Spec.Name }))
+	all := sorted(s.cluster.secrets, func(v *swarm.Secret) string { return v.Spec.Name })
+	return answer(w, http.StatusOK, slices.DeleteFunc(all, func(v *swarm.Secret) bool {
+		return !f.exact("id", v.ID) || !f.labels(v.Spec.Labels) || !f.beginning("name", v.Spec.Name) || !f.exact("names", v.Spec.Name)
+	}))
 }
 
 func (s *Server) createSecret(w http.ResponseWriter, r *http.Request) error {
@@ -283,6 +248,13 @@ func (s *Server) removeSecret(w http.ResponseWriter, r *http.Request) error {
 	v, err := pick(s.cluster.secrets, r.PathValue("id"), "secret", func(v *swarm.Secret) string { return v.Spec.Name })
 	if err != nil {
 		return err
+	}
+	for _, one := range s.cluster.services {
+		for _, ref := range one.Spec.TaskTemplate.ContainerSpec.Secrets {
+			if ref.SecretID == v.ID {
+				return badRequest("rpc error: code = InvalidArgument desc = secret '%s' is in use by the following service: %s", v.Spec.Name, one.Spec.Name)
+			}
+		}
 	}
 	delete(s.cluster.secrets, v.ID)
 	s.emitSwarm(events.SecretEventType, events.ActionRemove, v.ID, v.Spec.Name)
