@@ -312,6 +312,9 @@ func (m *Model) state(s *subject) (string, ink) {
 	if s.Status.Kept {
 		return m.T("kept"), m.theme.dim
 	}
+	if s.Status.Past {
+		return m.T("past task"), m.theme.dim
+	}
 	if l := s.Status.Layers; l.State == inventory.LayersReading {
 		return m.T("layers %d %%", l.Percent), m.theme.dim
 	}

@@ -12,7 +12,6 @@ import (
 // managers are labels of containers that something else creates, and would
 // create again.
 var managers = map[string]string{
-	"com.docker.swarm.task.id":     "Swarm",
 	"io.kubernetes.pod.name":       "Kubernetes",
 	"PODMAN_SYSTEMD_UNIT":          "systemd",
 	"com.hashicorp.nomad.alloc_id": "Nomad",

@@ -36,6 +36,7 @@ var fileDrift = alerting(checks.Check{
 		}
 		switch {
 		case change.Kind == container.ChangeDelete: // a program less is no way in
+		case c.initProgram(p): // nor is what the engine itself starts first
 		case isProgram(p):
 			programs = append(programs, p)
 		case slices.ContainsFunc(decidingFiles, func(d string) bool { return within(p, d) }):
@@ -69,6 +70,13 @@ func first(paths []string) string {
 // changed.
 func (c *Container) parentOfChange(p string) bool {
 	return slices.ContainsFunc(c.Changed, func(o container.FilesystemChange) bool { return path.Dir(path.Clean(o.Path)) == p })
+}
+
+// initProgram reports whether p is the init process that the engine puts into c
+// because it was asked for one.
+func (c *Container) initProgram(p string) bool {
+	host := c.Settings.Host
+	return host != nil && host.Init != nil && *host.Init && (p == "/sbin/docker-init" || p == "/dev/init")
 }
 
 // isProgram reports whether p is a program or a library. What interpreters

@@ -61,6 +61,9 @@ var staticMACOrIP = hostRule(checks.Check{
 	Severity: checks.Info,
 	Chapter:  checks.Hygiene,
 }, func(c *Container, _ *container.HostConfig, report func(checks.Finding)) {
+	if service, _ := c.Service(); service != "" {
+		return // the swarm gives each task an address and tells the engine
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Settings.Networks)) {
 		e := c.Settings.Networks[name]
 		if e == nil {

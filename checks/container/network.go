@@ -172,7 +172,7 @@ var defaultBridge = hostRule(checks.Check{
 	f := c.found(setting{"NetworkSettings.Networks", []string{"network_mode"}}, bridge,
 		checks.Msg("%s is on the default bridge, where all containers reach each other", c.Settings.Name))
 	if len(host.Links) == 0 { // links name containers that would have to move too
-		f.Fixes = []checks.Fix{ownNetwork(c.Settings.Name)}
+		f.Fixes = []checks.Fix{ownNetwork(c.lasting())}
 	}
 	report(f)
 })

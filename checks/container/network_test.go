@@ -90,10 +90,10 @@ var stateCases = []testCase{
 	}, nil},
 	{"removes itself", func(c *Container) { c.Settings.Host.AutoRemove = true }, []string{"container-attributes-unsupported auto-remove"}},
 	{"image gone", func(c *Container) { c.Image = nil }, []string{"container-attributes-unsupported image"}},
-	{"managed", func(c *Container) { c.Settings.Config.Labels = map[string]string{"com.docker.swarm.task.id": "x"} },
-		[]string{"container-attributes-unsupported com.docker.swarm.task.id"}},
+	{"managed", func(c *Container) { c.Settings.Config.Labels = map[string]string{"io.kubernetes.pod.name": "x"} },
+		[]string{"container-attributes-unsupported io.kubernetes.pod.name"}},
 	{"managed, says the image", func(c *Container) {
-		c.Settings.Config.Labels = map[string]string{"com.docker.swarm.task.id": "x"}
+		c.Settings.Config.Labels = map[string]string{"io.kubernetes.pod.name": "x"}
 		c.Image.Config.Labels = c.Settings.Config.Labels
 	}, nil},
 }

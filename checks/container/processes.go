@@ -152,7 +152,7 @@ var unexpectedProcess = watched(checks.Check{
 		case runtime.HandsOutShell(p.Command):
 			f.Severity = checks.Critical
 			f.Message = checks.Msg("%s runs %s in a way that hands a shell to another machine", c.Settings.Name, path.Base(program))
-		case path.IsAbs(program) && added[path.Clean(program)]:
+		case path.IsAbs(program) && added[path.Clean(program)] && !c.initProgram(path.Clean(program)):
 			f.Message = checks.Msg("%s runs %s, which its image does not have", c.Settings.Name, program)
 			f.Evidence = append(f.Evidence, checks.Evidence{Source: "docker diff", Detail: program})
 		default:

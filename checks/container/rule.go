@@ -39,7 +39,7 @@ func configRule(c checks.Check, run func(*Container, *container.Config, func(che
 func declare(c checks.Check, run func(*Container, func(checks.Finding))) *checks.Check {
 	c.Kind = checks.Container
 	c.Run = func(s checks.Subject, report func(checks.Finding)) {
-		if s := s.(*Container); !s.Kept() {
+		if s := s.(*Container); !s.Kept() && !s.Past() {
 			run(s, report)
 		}
 	}

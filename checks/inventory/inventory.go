@@ -34,6 +34,7 @@ type Status struct {
 	Created  time.Time
 	Observed bool   // what it uses is followed right now
 	Kept     bool   // an original that a fix replaced and keeps for undo
+	Past     bool   // what is left of a task of a Swarm service
 	Layers   Layers // of an image: whether they were read
 }
 

@@ -35,7 +35,7 @@ func containerStatus(c *container.Container) Status {
 	st.Created = parseTime(c.Inspect.Created)
 	if s := c.Inspect.State; s != nil {
 		st.State = string(s.Status)
-		st.Kept = c.Kept()
+		st.Kept, st.Past = c.Kept(), c.Past()
 		if s.Health != nil && s.Health.Status != api.NoHealthcheck {
 			st.Health = string(s.Health.Status)
 		}

@@ -44,7 +44,7 @@ func known(place Place, f *checks.Finding) Known {
 // finds the first time that it is asked at all is not new in the world, only to
 // the reader; neither is what the layers hold of an image that was there before.
 func (b *Book) Observe(root string, item *inventory.Item, ran func(check string) bool, now time.Time) {
-	if item.Subject == nil || item.Status.Kept {
+	if item.Subject == nil || item.Status.Kept || item.Status.Past {
 		return
 	}
 	at, place := now.Unix(), PlaceOf(root, item.Ref)
