@@ -20,6 +20,7 @@ const (
 	Patch    Mechanism = "patch"    // edits files
 	Update   Mechanism = "update"   // changes a running container, no restart
 	Recreate Mechanism = "recreate" // replaces a container, the original is kept
+	Service  Mechanism = "service"  // changes the Swarm service that a container is a task of
 
 	Tag Mechanism = "tag" // gives an image one more name
 
@@ -35,7 +36,8 @@ type Plan struct {
 	Engine    string // id of the engine it was made for; "" where none is needed
 
 	// Members are the containers that the plan changes, where its subject is an
-	// image; in the order in which it does.
+	// image; in the order in which it does. Of the task of a Swarm service it is
+	// that service.
 	Members []checks.Ref
 
 	// Cures and Leaves are the findings of the subject that were proved to be

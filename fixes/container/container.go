@@ -73,6 +73,13 @@ type Engine interface {
 	NetworkRemove(context.Context, string, client.NetworkRemoveOptions) (client.NetworkRemoveResult, error)
 	NetworkConnect(context.Context, string, client.NetworkConnectOptions) (client.NetworkConnectResult, error)
 	NetworkDisconnect(context.Context, string, client.NetworkDisconnectOptions) (client.NetworkDisconnectResult, error)
+
+	ServiceInspect(context.Context, string, client.ServiceInspectOptions) (client.ServiceInspectResult, error)
+	ServiceUpdate(context.Context, string, client.ServiceUpdateOptions) (client.ServiceUpdateResult, error)
+	TaskList(context.Context, client.TaskListOptions) (client.TaskListResult, error)
+	SecretList(context.Context, client.SecretListOptions) (client.SecretListResult, error)
+	SecretCreate(context.Context, client.SecretCreateOptions) (client.SecretCreateResult, error)
+	SecretRemove(context.Context, string, client.SecretRemoveOptions) (client.SecretRemoveResult, error)
 }
 
 // Options adjust a [Mechanic]. Zero values mean the defaults.
@@ -103,6 +110,10 @@ type Options struct {
 
 	// CoolDown is how long the image of an update has to have been out.
 	CoolDown time.Duration
+
+	// Still is how long the tasks of a service may show no progress while they are
+	// replaced; 2 min.
+	Still time.Duration
 
 	// Poll is how often a starting container is looked at; 250 ms.
 	Poll time.Duration
@@ -144,6 +155,7 @@ func New(engine Engine, o Options) *Mechanic {
 	}
 	set(&o.Grace, 10*time.Second)
 	set(&o.Listen, time.Minute)
+	set(&o.Still, 2*time.Minute)
 	set(&o.Poll, 250*time.Millisecond)
 	if o.Now == nil {
 		o.Now = time.Now

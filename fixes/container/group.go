@@ -102,6 +102,7 @@ func (g *Group) find(ctx context.Context, i *imagechecks.Image, tag string) (str
 		if err != nil {
 			return "", nil, err
 		}
+		w.service = nil // one of its tasks does not move without the others
 		byRef[full(ref)] = append(byRef[full(ref)], w)
 	}
 	if tag != "" {

@@ -3,6 +3,7 @@ package container
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/moby/moby/client"
 )
@@ -14,6 +15,31 @@ func (m *Mechanic) createNetwork(ctx context.Context, name, tx string) (warnings
 		return nil, fmt.Errorf("create network %s: %w", clean(name), err)
 	}
 	return result.Warning, nil
+}
+
+// removeOverlay removes the network of a swarm that was made for the transaction
+// tx. A swarm refuses it while a service uses it, and for a moment after the last
+// task has left it.
+func (m *Mechanic) removeOverlay(ctx context.Context, tx string) {
+	for range attempts {
+		networks, err := m.engine.NetworkList(ctx, client.NetworkListOptions{Filters: client.Filters{}.Add("label", labelTx+"="+tx)})
+		if err != nil {
+			return
+		}
+		left := 0
+		for _, n := range networks.Items {
+			if n.Labels[labelTx] != tx {
+				continue
+			}
+			if _, err := m.engine.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil {
+				left++
+			}
+		}
+		if left == 0 {
+			return
+		}
+		time.Sleep(m.o.Poll)
+	}
 }
 
 // removeNetwork removes the network that was made for the transaction tx. One

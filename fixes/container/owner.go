@@ -9,9 +9,11 @@ import (
 
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/client/pkg/versions"
 
 	"plimsoll/checks"
+	subject "plimsoll/checks/container"
 	"plimsoll/fixes"
 )
 
@@ -105,8 +107,16 @@ func (w *world) carriesConnection() bool {
 func (w *world) orchestrated() checks.Message {
 	labels := w.ownLabels()
 	name := clean(w.name())
-	if labels["com.docker.swarm.task.id"] != "" || labels["com.docker.swarm.service.name"] != "" {
-		service := clean(cmp.Or(labels["com.docker.swarm.service.name"], "SERVICE"))
+	if labels[subject.LabelTask] != "" || labels[subject.LabelServiceName] != "" {
+		service := clean(cmp.Or(labels[subject.LabelServiceName], "SERVICE"))
+		switch {
+		case w.container.Past():
+			return checks.Msg("%s is a past task of the service %s, which never runs again: change one that runs", name, service)
+		case w.service != nil:
+			return checks.Message{}
+		case w.info.Swarm.LocalNodeState == swarm.LocalNodeStateActive && !w.info.Swarm.ControlAvailable:
+			return checks.Msg("%s is a task of a Swarm service, and this engine is no manager of the swarm: connect to one, or run docker service update %s there", name, fixes.Quote(service))
+		}
 		return checks.Msg("%s is a task of a Swarm service, which replaces it: change the service with docker service update %s", name, fixes.Quote(service))
 	}
 	if labels["io.kubernetes.pod.name"] != "" {

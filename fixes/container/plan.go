@@ -14,6 +14,7 @@ import (
 	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/api/types/swarm"
 
 	"plimsoll/checks"
 	subject "plimsoll/checks/container"
@@ -32,6 +33,10 @@ type detail struct {
 	written  fate     // what becomes of it; "" where there is nothing
 
 	refused checks.Message // why it does not become what was asked for, where others go on
+
+	// Of a task of a Swarm service:
+	after *swarm.ServiceSpec // what its service is to be
+	names map[string]string  // of the secrets in the swarm, by those of want
 }
 
 // a planner makes one plan.
@@ -45,6 +50,9 @@ type planner struct {
 	open     checks.Message // the first choice that only the user can make
 
 	refused map[fate]checks.Message // why what was written cannot become this
+
+	// impossible is why the first fix that cannot be made is left out.
+	impossible checks.Message
 }
 
 // plan returns what would be done for request. It is a pure function of w.
@@ -64,8 +72,11 @@ func (w *world) plan(request fixes.Request) (*fixes.Plan, error) {
 	pl.d.update, pl.d.pull = want.Update, want.Pull && w.fetched == nil
 	target := w.target(pl.d)
 	moves := target != nil && target.ID != w.inspect().Image
-	if len(pl.fields) == 0 && !moves && !pl.d.pull && !pl.open.IsZero() {
-		pl.p.Mechanism, pl.p.Blocked = fixes.Recreate, pl.open
+	if why := first(pl.open, pl.impossible); len(pl.fields) == 0 && !moves && !pl.d.pull && !why.IsZero() {
+		pl.p.Mechanism, pl.p.Blocked = fixes.Recreate, why
+		if w.service != nil {
+			pl.p.Mechanism = fixes.Service
+		}
 		return pl.p, nil
 	}
 	if len(pl.fields) == 0 && !moves && !pl.d.pull && !w.joins {
@@ -74,7 +85,11 @@ func (w *world) plan(request fixes.Request) (*fixes.Plan, error) {
 	pl.title()
 	pl.describe(target)
 	pl.p.Mechanism = fixes.Recreate
-	if !moves && !pl.d.pull && !w.joins && pl.live() {
+	switch {
+	case w.service != nil:
+		pl.p.Mechanism = fixes.Service
+		pl.inService(target)
+	case !moves && !pl.d.pull && !w.joins && pl.live():
 		pl.p.Mechanism = fixes.Update
 	}
 	if pl.d.pull {
@@ -84,10 +99,14 @@ func (w *world) plan(request fixes.Request) (*fixes.Plan, error) {
 	}
 	pl.prove(request, target)
 	pl.block(target)
-	if pl.p.Mechanism == fixes.Update {
+	switch pl.p.Mechanism {
+	case fixes.Service:
+		pl.serviceSteps()
+		pl.serviceNotes()
+	case fixes.Update:
 		pl.liveSteps()
 		pl.liveNotes()
-	} else {
+	default:
 		if err := pl.decide(request.Values); err != nil {
 			return nil, err
 		}
@@ -139,12 +158,19 @@ func (pl *planner) change(request fixes.Request) error {
 		if err != nil {
 			return err
 		}
+		was := want.Clone()
 		before := viewOf(want)
 		if err := fix.Change(want, values); err != nil {
 			return errdefs.ErrInvalidArgument.WithMessage(err.Error())
 		}
 		pl.w.settle(want)
-		pl.w.mountSecrets(want)
+		if pl.w.service == nil {
+			pl.w.mountSecrets(want)
+		} else if _, why := pl.w.changedBy(before.differences(viewOf(want)), want); !why.IsZero() {
+			*want = *was
+			pl.leaveOut(f, fix, why)
+			continue
+		}
 		for _, field := range before.differences(viewOf(want)) {
 			pl.why[field] = fix.Title
 		}
@@ -155,12 +181,22 @@ func (pl *planner) change(request fixes.Request) error {
 			pl.p.Title = fix.Title
 		}
 	}
-	if len(request.Findings) > 0 && len(pl.requests) == 0 && pl.open.IsZero() {
+	if len(request.Findings) > 0 && len(pl.requests) == 0 && pl.open.IsZero() && pl.impossible.IsZero() {
 		return fmt.Errorf("%s: nothing of this is left to fix: %w", clean(pl.w.name()), fixes.ErrChanged)
 	}
 	pl.d.findings = pl.requests
 	pl.fields = viewOf(&pl.w.container.Settings).differences(viewOf(want))
 	return nil
+}
+
+// leaveOut takes a finding whose fix cannot be made out of the plan, which says why.
+func (pl *planner) leaveOut(f checks.Finding, fix checks.Fix, why checks.Message) {
+	pl.impossible = first(pl.impossible, why)
+	pl.p.Notes = append(pl.p.Notes, checks.Msg("left out, %s: %s", f.Message, why))
+	pl.requests = slices.DeleteFunc(pl.requests, func(r checks.Finding) bool { return r.ID() == f.ID() })
+	if pl.p.Title.IsZero() {
+		pl.p.Title = fix.Title
+	}
 }
 
 // again returns the finding as a snapshot gives it: its fixes speak of what is
@@ -224,8 +260,13 @@ func (e *unanswered) Error() string { return "no answer for " + e.key }
 
 func (pl *planner) title() {
 	name := clean(pl.w.name())
+	if s := pl.w.service; s != nil {
+		name = clean(s.Spec.Name)
+	}
 	switch {
 	case len(pl.requests) == 1: // the title of its fix
+	case len(pl.requests) > 1 && pl.w.service != nil:
+		pl.p.Title = checks.Msg("Harden the service %s: %d changes", name, len(pl.requests))
 	case len(pl.requests) > 1:
 		pl.p.Title = checks.Msg("Harden %s: %d changes", name, len(pl.requests))
 	default:
@@ -331,7 +372,11 @@ func (pl *planner) prove(request fixes.Request, target *image.InspectResponse) {
 func (pl *planner) changed(target *image.InspectResponse) *subject.Container {
 	before := pl.w.container
 	c, i := *before, *pl.w.inspect()
-	c.Settings = *pl.w.moved(pl.d.want, target)
+	if pl.w.service != nil {
+		c.Settings = *pl.w.asTask(pl.d.want, target)
+	} else {
+		c.Settings = *pl.w.moved(pl.d.want, target)
+	}
 	if pl.p.Mechanism == fixes.Update {
 		// The engine keeps saying in which network the container was created.
 		c.Settings = *pl.d.want.Clone()
@@ -357,22 +402,29 @@ func (pl *planner) changed(target *image.InspectResponse) *subject.Container {
 func (pl *planner) block(target *image.InspectResponse) {
 	w := pl.w
 	reasons := []checks.Message{w.foreign(), pl.p.Blocked, pl.tooSmall()}
-	if pl.p.Mechanism == fixes.Update {
+	switch pl.p.Mechanism {
+	case fixes.Service:
+		reasons = append(reasons, pl.incapable(), pl.unservable(), pl.unavailable(target))
+	case fixes.Update:
 		reasons = append(reasons, pl.incapable())
-	} else {
+	default:
 		fields := pl.fields
 		if pl.d.update {
 			fields = append(slices.Clone(fields), "Image")
 		}
 		reasons = append(reasons, w.irreplaceable(fields), pl.unavailable(target), pl.unmountable())
 	}
-	pl.p.Blocked = checks.Message{}
-	for _, r := range reasons {
-		if !r.IsZero() {
-			pl.p.Blocked = r
-			return
+	pl.p.Blocked = first(reasons...)
+}
+
+// first returns the first of messages that says something.
+func first(messages ...checks.Message) checks.Message {
+	for _, m := range messages {
+		if !m.IsZero() {
+			return m
 		}
 	}
+	return checks.Message{}
 }
 
 // unavailable says why the target image cannot be used.

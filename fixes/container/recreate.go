@@ -62,6 +62,9 @@ func (m *Mechanic) Apply(ctx context.Context, id string, plan *fixes.Plan, recor
 	if plan.Mechanism == fixes.Update {
 		return m.applyLive(ctx, id, plan, d, record, progress)
 	}
+	if plan.Mechanism == fixes.Service {
+		return m.applyService(ctx, id, plan, d, record, progress)
+	}
 	t := &transaction{m: m, record: record, progress: progress, plan: plan, d: d, j: journal{Tx: id, Name: d.world.name(), Old: d.world.inspect().ID}}
 	return t.run(ctx)
 }

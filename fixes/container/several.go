@@ -33,7 +33,7 @@ func (m *Mechanic) PlanAll(ctx context.Context, asks []fixes.Ask) []fixes.Part {
 		}
 		return parts
 	}
-	s.look(ctx, asks)
+	s.look(ctx, oneOfEach(asks))
 	s.join(ctx)
 	return s.parts()
 }

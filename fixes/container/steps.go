@@ -37,6 +37,9 @@ const (
 	joining    stage = "join"    // another network
 	leaving    stage = "leave"   // the default bridge
 	reading    stage = "read"    // back what the engine made of it
+	serving    stage = "serve"   // the service gets what its tasks are made from
+	settling   stage = "settle"  // its tasks are replaced
+	forgetting stage = "forget"  // how the service was before
 	reverting  stage = "revert"  // going back
 	returning  stage = "restore" // the original is brought back by an undo
 )

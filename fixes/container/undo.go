@@ -18,6 +18,13 @@ func (m *Mechanic) CanUndo(ctx context.Context, entry ledger.Entry) error {
 	if m.o.Plain {
 		return errdefs.ErrPermissionDenied.WithMessage("the connection to this engine is not encrypted: use ssh:// or TLS to change anything")
 	}
+	if entry.Mechanism == string(fixes.Service) {
+		j, err := decodeService(entry)
+		if err != nil {
+			return err
+		}
+		return m.canUndoService(ctx, &j)
+	}
 	if len(entry.Members) > 0 {
 		return NewGroup(m).CanUndo(ctx, entry)
 	}
@@ -89,6 +96,9 @@ func (m *Mechanic) canUndoLive(ctx context.Context, j liveJournal) error {
 
 // Undo implements [fixer.Mechanic].
 func (m *Mechanic) Undo(ctx context.Context, entry ledger.Entry, record fixer.Record, progress func(fixes.Progress)) error {
+	if entry.Mechanism == string(fixes.Service) {
+		return m.undoService(ctx, entry, record, progress)
+	}
 	if len(entry.Members) > 0 {
 		return NewGroup(m).Undo(ctx, entry, record, progress)
 	}
@@ -125,6 +135,9 @@ func (m *Mechanic) Undo(ctx context.Context, entry ledger.Entry, record fixer.Re
 // Recover implements [fixer.Mechanic].
 func (m *Mechanic) Recover(ctx context.Context, entry ledger.Entry, finish bool, record fixer.Record, progress func(fixes.Progress)) (ledger.State, error) {
 	ctx = context.WithoutCancel(ctx)
+	if entry.Mechanism == string(fixes.Service) {
+		return m.recoverService(ctx, entry, finish, progress)
+	}
 	if len(entry.Members) > 0 {
 		return NewGroup(m).Recover(ctx, entry, finish, record, progress)
 	}

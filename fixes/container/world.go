@@ -37,13 +37,15 @@ type world struct {
 	joins     bool                   // it is replaced in any case, for the sake of the others
 	used      usage
 	surroundings
-	host    string   // address of the engine
-	plain   bool     // the address is not protected
-	self    string   // id of the container that this program runs in
-	secrets string   // directory for what leaves an environment
-	saved   string   // folder for what containers wrote
-	made    string   // id of the image that was made of the container; "" for none
-	missing []string // sources of bind mounts that are not there
+	host    string        // address of the engine
+	plain   bool          // the address is not protected
+	self    string        // id of the container that this program runs in
+	secrets string        // directory for what leaves an environment
+	saved   string        // folder for what containers wrote
+	made    string        // id of the image that was made of the container; "" for none
+	missing []string      // sources of bind mounts that are not there
+	grace   time.Duration // how long what is new has to run
+	service *swarmService // that the container is a task of; nil for others
 }
 
 func (w *world) inspect() *api.InspectResponse { return w.container.Inspect }
@@ -75,7 +77,7 @@ func (m *Mechanic) lookWithin(ctx context.Context, c *subject.Container, around 
 	now := *c
 	fresh := subject.New(result.Container, nil, "", m.o.Now())
 	now.Settings, now.Inspect, now.Now = fresh.Settings, fresh.Inspect, fresh.Now
-	w := &world{container: &now, surroundings: around, host: m.engine.DaemonHost(), plain: m.o.Plain, self: self(m.o.MountInfo), secrets: m.o.Secrets, saved: m.o.Written}
+	w := &world{container: &now, surroundings: around, host: m.engine.DaemonHost(), plain: m.o.Plain, self: self(m.o.MountInfo), secrets: m.o.Secrets, saved: m.o.Written, grace: m.o.Grace}
 	if size := result.Container.SizeRw; size != nil {
 		w.size = *size
 	}
@@ -93,6 +95,9 @@ func (m *Mechanic) lookWithin(ctx context.Context, c *subject.Container, around 
 	}
 	if w.local() {
 		w.missing = missingSources(w.inspect())
+	}
+	if w.service, err = m.lookService(ctx, w); err != nil {
+		return nil, err
 	}
 	return w, m.observe(ctx, w)
 }
@@ -186,6 +191,11 @@ func (m *Mechanic) everyContainer(ctx context.Context) ([]api.InspectResponse, e
 // image brought it along.
 func (w *world) reference() string {
 	config := w.inspect().Config
+	if id, _ := w.container.Service(); id != "" { // docker service pins what it is given
+		if ref, _, pinned := strings.Cut(config.Image, "@"); pinned && movable(ref) {
+			return ref
+		}
+	}
 	if ref := config.Labels[labelImage]; strings.HasPrefix(config.Image, "sha256:") && ref != imageLabels(w.container.Image)[labelImage] {
 		return ref
 	}
