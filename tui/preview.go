@@ -133,7 +133,7 @@ func (u *ui) mechanism(plan *fixes.Plan) string {
 	case fixes.Tag:
 		text = u.T("Gives the image one more name")
 	case fixes.Service:
-		text = u.T("Changes the Swarm service; its tasks are replaced, and it goes back by itself when one fails")
+		text = u.T("Updates the Swarm service; it goes back by itself when a task fails")
 	case fixes.Quarantine:
 		text = u.T("Isolates the container and keeps evidence")
 		return text + " · " + u.T("can be undone")

@@ -35,8 +35,8 @@ type Container struct {
 	// outside of its mounts. It is nil when it was not read.
 	Changed []container.FilesystemChange
 
-	// NoNewPrivileges says that the engine denies new privileges to every
-	// container (daemon.json), so that no container has to ask for it.
+	// NoNewPrivileges says that the container is denied new privileges without
+	// asking for it: the engine denies them to all (daemon.json).
 	NoNewPrivileges bool
 
 	// Engine is what the engine says of itself, nil when it was not asked.

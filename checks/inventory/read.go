@@ -125,7 +125,7 @@ func (r reader) container(ctx context.Context, id string) (checks.Subject, error
 	if c.Image, err = r.images.inspect(ctx, r.client, c.Inspect.Image); err != nil && !errdefs.IsNotFound(err) {
 		return nil, err
 	}
-	c.NoNewPrivileges, c.Engine = facts.noNewPrivileges, facts.Engine
+	c.NoNewPrivileges, c.Engine = facts.noNewPrivileges || r.deniesNewPrivileges(c), facts.Engine
 	if c.Inspect.State != nil && c.Inspect.State.Running && c.Settings.Config != nil {
 		c.Passwd = r.account(ctx, c)
 	}

@@ -471,6 +471,9 @@ func TestServiceKilledAtEveryStep(t *testing.T) {
 					}
 					deaths++
 					e := l.crashed()
+					if err := l.m.settled(t.Context(), id, l.service(id).Spec, quiet); err != nil {
+						t.Fatal(err)
+					}
 					// Another task of the service is no way around what is unfinished.
 					if _, err := l.fixer.Apply(t.Context(), l.hardening(l.containers(id, 1)[0], "container-pids-unlimited"), nil); !errdefs.IsFailedPrecondition(err) {
 						t.Errorf("death %d: changed on top of an interrupted change: %v", n, err)

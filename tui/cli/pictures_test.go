@@ -115,6 +115,23 @@ func (x *screenUser) see(t *testing.T, texts ...string) {
 	}
 }
 
+// seek moves on through a form until a field is chosen.
+func (x *screenUser) seek(t *testing.T, field string) {
+	t.Helper()
+	for i := 0; !strings.Contains(ansi.Strip(x.Render()), field); i++ {
+		if i == 60 {
+			t.Fatalf("no key leads to the field:\n%s", ansi.Strip(x.Render()))
+		}
+		// One key, then the frame that answers it: a slow machine would be past
+		// the field before it is seen.
+		shown := ansi.Strip(x.Render())
+		io.WriteString(x.keys, "\t")
+		for began := time.Now(); ansi.Strip(x.Render()) == shown && time.Since(began) < 5*time.Second; {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+}
+
 // picture writes the screen as assets/screens/NAME.svg when asked to.
 func (x *screenUser) picture(t *testing.T, name string) {
 	t.Helper()
