@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/client"
@@ -565,4 +566,38 @@ func TestPastTaskIsNotChanged(t *testing.T) {
 	if found := checks.Run(c, subject.Checks(), &checks.Policy{Profile: checks.All}).Findings; len(found) > 0 {
 		t.Errorf("a past task is judged: %s", found[0].Message)
 	}
+}
+
+// TestTasksOfOneServiceAreOnePart of a plan over many subjects, whichever of them
+// what was asked about.
+func TestTasksOfOneServiceAreOnePart(t *testing.T) {
+	t.Parallel()
+	l := swarmLab(t)
+	id := l.serve(2, nil)
+	before := l.service(id)
+	tasks := l.containers(id, 2)
+	lone := l.run("lone", client.ContainerCreateOptions{Config: &api.Config{Image: "app:1"}, HostConfig: &api.HostConfig{}})
+	var asks []fixes.Ask
+	for container, check := range map[string]string{tasks[0]: "container-memory-unlimited", tasks[1]: "container-pids-unlimited", lone: "container-memory-unlimited"} {
+		c := l.subject(container)
+		asks = append(asks, fixes.Ask{Subject: c, Request: l.asking(c, check)})
+	}
+	batch, err := l.fixer.PlanBatch(t.Context(), asks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(batch.Parts) != 2 || batch.Applicable() != 2 || len(batch.Cures()) != 3 {
+		t.Fatalf("%d parts, %d cures: %s", len(batch.Parts), len(batch.Cures()), pretty(batch))
+	}
+	receipt, err := l.fixer.ApplyBatch(t.Context(), batch, fixes.BatchOptions{}, nil)
+	if err != nil || receipt.Done() != 2 {
+		t.Fatalf("%+v, %v", receipt, err)
+	}
+	if r := l.service(id).Spec.TaskTemplate.Resources.Limits; r.MemoryBytes == 0 || r.Pids == 0 {
+		t.Errorf("limits %+v", r)
+	}
+	if err := l.fixer.UndoBatch(t.Context(), batch.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	l.serviceAsBefore(before)
 }
