@@ -162,7 +162,8 @@ func (s *Server) imageByRef(ref string) (*img, error) {
 		return i, nil
 	}
 	if strings.Contains(ref, "@") {
-		want := familiar(ref)
+		name, digest, _ := strings.Cut(ref, "@")
+		want := repository(name) + "@" + digest // a tag beside it does not count
 		for _, i := range s.images {
 			if slices.Contains(i.Digests, want) {
 				return i, nil

@@ -145,6 +145,9 @@ func (s *swarmService) busy() checks.Message {
 func (pl *planner) unservable() checks.Message {
 	s := pl.w.service
 	name := clean(s.Spec.Name)
+	if busy := s.busy(); !busy.IsZero() {
+		return busy
+	}
 	switch {
 	case s.Spec.TaskTemplate.ContainerSpec == nil:
 		return checks.Msg("the service %s runs no containers of its own", name)
@@ -154,11 +157,10 @@ func (pl *planner) unservable() checks.Message {
 		return checks.Msg("the engine knows settings of the service %s that plimsoll does not, and they would be lost: %s", name, clean(strings.Join(s.unknown, ", ")))
 	case len(running(s.tasks)) == 0:
 		return checks.Msg("no task of the service %s runs, so that nobody could see whether the change works", name)
+	case s.fresh() < s.wanted() || s.stale() > 0:
+		return checks.Msg("not all tasks of the service %[1]s run: see docker service ps %[1]s and put that right first", name)
 	case !filepath.IsAbs(pl.w.secrets):
 		return checks.Msg("there is no private place for secrets")
-	}
-	if busy := s.busy(); !busy.IsZero() {
-		return busy
 	}
 	for _, secret := range pl.d.want.Secrets {
 		if len(secret.Value.Reveal()) > largestSecret {

@@ -601,3 +601,70 @@ func TestTasksOfOneServiceAreOnePart(t *testing.T) {
 	}
 	l.serviceAsBefore(before)
 }
+
+// TestUnhealthyServiceGoesBack: a health check that nobody answers keeps the new
+// task from ever running, though its program does.
+func TestUnhealthyServiceGoesBack(t *testing.T) {
+	t.Parallel()
+	l := swarmLab(t)
+	l.server.AddImage(dockertest.Probe("postgres:17", "-unhealthy"))
+	id := l.serve(1, func(s *swarm.ServiceSpec) { s.TaskTemplate.ContainerSpec.Image = "postgres:17" })
+	before := l.service(id)
+	p := l.hardening(l.containers(id, 1)[0], "container-healthcheck-missing")
+	if err := l.applyFails(p); !strings.Contains(err.Error(), "the health check fails") {
+		t.Errorf("error %v", err)
+	}
+	l.serviceAsBefore(before)
+}
+
+// TestServiceMovesToANewerImage by its digest, and back to the one that it had.
+func TestServiceMovesToANewerImage(t *testing.T) {
+	t.Parallel()
+	l := swarmLab(t)
+	old := dockertest.Probe("shop:1", "-x", "old")
+	pinned := "shop:1@sha256:" + strings.Repeat("1", 64)
+	old.Digests = []string{strings.Replace(pinned, ":1", "", 1)}
+	l.server.AddImage(old)
+	of := func(name, image string) func(*swarm.ServiceSpec) {
+		return func(s *swarm.ServiceSpec) { s.Name, s.TaskTemplate.ContainerSpec.Image = name, image }
+	}
+	newer := l.server.Publish("shop:1", dockertest.Probe("shop:1", "-x", "new"))
+	move := func(id string) *fixes.Plan {
+		t.Helper()
+		task := l.containers(id, 1)[0]
+		request := fixes.Request{Update: true, Pull: true}
+		p := l.plan(task, request)
+		if p.Fetch == "" {
+			t.Fatalf("nothing to fetch: %s", pretty(p))
+		}
+		fetched, err := l.fixer.Fetch(t.Context(), p, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Fetched = fetched
+		return l.plan(task, request)
+	}
+	id := l.serve(1, of("pinned", pinned))
+	before := l.service(id)
+	was := l.inspect(l.containers(id, 1)[0])
+	p := move(id)
+	if !p.Blocked.IsZero() || p.Mechanism != fixes.Service || p.Card == nil {
+		t.Fatalf("plan %s", pretty(p))
+	}
+	l.apply(p)
+	image := l.service(id).Spec.TaskTemplate.ContainerSpec.Image
+	if now := l.inspect(l.containers(id, 1)[0]); now.Image != newer || !strings.HasPrefix(image, "shop:1@sha256:") || image == pinned {
+		t.Errorf("it runs %s as %s, want %s", now.Image, image, newer)
+	}
+	if err := l.fixer.Undo(t.Context(), p.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	l.serviceAsBefore(before)
+	if now := l.inspect(l.containers(id, 1)[0]); now.Image != was.Image {
+		t.Errorf("it runs %s, want %s", now.Image, was.Image)
+	}
+	// Without a digest nobody knows what going back leads to.
+	if p := move(l.serve(1, of("loose", "shop:1"))); !strings.Contains(p.Blocked.String(), "docker service update --image shop:1") {
+		t.Errorf("blocked %q", p.Blocked)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	api "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/swarm"
 
 	"plimsoll/checks"
@@ -13,8 +14,8 @@ import (
 // settled waits until every task of the service id runs as spec says, or it is
 // known that they will not.
 func (m *Mechanic) settled(ctx context.Context, id string, spec swarm.ServiceSpec, say func(checks.Message, float64)) error {
-	began := m.o.Now()
-	moved, last := began, ""
+	moved, last := m.o.Now(), ""
+	var began time.Time // as the engine's clock says
 	for {
 		s, err := m.serviceNow(ctx, id)
 		if err != nil {
@@ -22,6 +23,9 @@ func (m *Mechanic) settled(ctx context.Context, id string, spec swarm.ServiceSpe
 		}
 		if s.tasks, err = m.tasks(ctx, id); err != nil {
 			return err
+		}
+		if began.IsZero() {
+			began = s.UpdatedAt.Add(-time.Second) // the first tasks are as old as the update
 		}
 		done, err := s.settled(spec)
 		if err != nil {
@@ -133,21 +137,30 @@ func (m *Mechanic) stillness(spec *swarm.ServiceSpec) time.Duration {
 	return long
 }
 
-// complaint returns what the latest task that failed since then says, "" for none.
+// complaint returns what went wrong with the latest task that ended, or cannot
+// begin, since then; "" for nothing.
 func (m *Mechanic) complaint(ctx context.Context, tasks []swarm.Task, since time.Time) string {
-	const skew = time.Minute // the engine has a clock of its own
+	ctx = context.WithoutCancel(ctx)
 	for _, t := range tasks {
-		failure := t.Status.Err
-		if failure == "" || t.CreatedAt.Before(since.Add(-skew)) {
+		if t.CreatedAt.Before(since) {
 			continue
 		}
-		said := ""
-		if c := t.Status.ContainerStatus; c != nil {
-			if words := m.lastWords(context.WithoutCancel(ctx), c.ContainerID); words != "" {
-				said = "; its last output: " + words
+		why := clean(t.Status.Err)
+		if t.Status.State == swarm.TaskStateComplete {
+			why = "its program ended"
+		}
+		if why == "" {
+			continue
+		}
+		if run := t.Status.ContainerStatus; run != nil && run.ContainerID != "" {
+			if c, err := m.inspect(ctx, run.ContainerID); err == nil && health(c) == api.Unhealthy {
+				why = "the health check fails" + colon(lastProbe(c))
+			}
+			if words := m.lastWords(ctx, run.ContainerID); words != "" {
+				why += "; its last output: " + words
 			}
 		}
-		return ": " + clean(failure) + said
+		return ": " + why
 	}
 	return ""
 }

@@ -133,7 +133,7 @@ func TestStack(t *testing.T) {
 			checks.Container: container.New(s.engine.Client, container.Options{Grace: time.Second, Secrets: filepath.Join(state, "secrets")}),
 			checks.Host:      files.New(checks.Host, files.Options{Checks: host.Checks(), Policy: &checks.Policy{Profile: checks.All}, Secrets: filepath.Join(state, "vault")}),
 		},
-		Reader: s.inv, Source: source.Of(s.inv),
+		Reader: s.inv, Source: source.Of(s.inv, source.Options{}),
 		Engine: func(ctx context.Context) (string, error) {
 			info, err := s.engine.Info(ctx, client.InfoOptions{})
 			return info.Info.ID, err
