@@ -204,6 +204,7 @@ func TestSelf(t *testing.T) {
 	id := strings.Repeat("0a", 32)
 	file := filepath.Join(t.TempDir(), "mountinfo")
 	text := "22 1 0:20 / / rw - overlay overlay rw\n" +
+		"500 22 254:1 /var/lib/docker/containers/" + strings.Repeat("0b", 32) + "/resolv.conf /var/lib/docker/overlay2/x/merged/etc/resolv.conf rw - ext4 /dev/vda1 rw\n" +
 		"601 22 254:1 /var/lib/docker/containers/" + id + "/hostname /etc/hostname rw,relatime - ext4 /dev/vda1 rw\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -218,11 +218,12 @@ func missingSources(c *api.InspectResponse) []string {
 }
 
 var ownFile = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`/containers/([0-9a-f]{64})/(?:hostname|hosts|resolv\.conf) `)
+	return regexp.MustCompile(`/containers/([0-9a-f]{64})/(?:hostname|hosts|resolv\.conf) /etc/(?:hostname|hosts|resolv\.conf) `)
 })
 
 // self returns the id of the container that this program runs in, "" when it
-// runs in none. The engine mounts three files over every container's.
+// runs in none. The engine mounts three files over every container's, and on the
+// machine, elsewhere, while files are copied from one.
 func self(mountInfo string) string {
 	f, err := os.Open(mountInfo)
 	if err != nil {
