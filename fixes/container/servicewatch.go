@@ -17,13 +17,15 @@ func (m *Mechanic) settled(ctx context.Context, id string, spec swarm.ServiceSpe
 	moved, last := m.o.Now(), ""
 	var began time.Time // as the engine's clock says
 	for {
-		s, err := m.serviceNow(ctx, id)
+		tasks, err := m.tasks(ctx, id)
 		if err != nil {
 			return err
 		}
-		if s.tasks, err = m.tasks(ctx, id); err != nil {
+		s, err := m.serviceNow(ctx, id) // after its tasks: new ones that run already are of an update that it knows of
+		if err != nil {
 			return err
 		}
+		s.tasks = tasks
 		if began.IsZero() {
 			began = s.UpdatedAt.Add(-time.Second) // the first tasks are as old as the update
 		}
