@@ -159,6 +159,9 @@ func (m *Mechanic) Plan(ctx context.Context, subject checks.Subject, request fix
 	}
 	if len(plan.Deploy) > 0 {
 		plan.Notes = append(plan.Notes, checks.Msg("what runs stays as it is until: %s", terminal.Line(fixes.Command(plan.Deploy))))
+		if f, ok := file.(composeDocument); ok && len(f.Running) > 0 {
+			plan.Notes = append(plan.Notes, checks.Msg("that makes containers anew: what they wrote outside of volumes is lost then"))
+		}
 	} else if _, ok := file.(daemonDocument); ok {
 		plan.Notes = append(plan.Notes, checks.Msg("the engine takes it in when it is started the next time"))
 	}

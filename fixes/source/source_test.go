@@ -3,6 +3,7 @@ package source_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -140,6 +141,9 @@ func TestChangeWhereItIsMade(t *testing.T) {
 	plan := b.plan(t, "container-rootfs-writable")
 	if plan.Mechanism != fixes.Patch || plan.Subject.ID != b.path || !plan.Blocked.IsZero() {
 		t.Fatalf("%s of %s: %s", plan.Mechanism, plan.Subject.Name, plan.Blocked)
+	}
+	if notes := fmt.Sprint(plan.Notes); !strings.Contains(notes, "outside of volumes is lost") {
+		t.Errorf("what is lost is not said: %s", notes)
 	}
 	receipt, err := b.Apply(t.Context(), plan, nil)
 	must(t, err)
