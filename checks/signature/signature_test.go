@@ -71,6 +71,11 @@ func (s signer) classic(digest, claimed string, more map[string]string) {
 
 // classicOf is classic with a payload that calls itself kind.
 func (s signer) classicOf(kind, digest, claimed string, more map[string]string) {
+	s.manifest(tagOf(digest)+".sig", s.layer(kind, claimed, more), nil)
+}
+
+// layer is a payload with its signature.
+func (s signer) layer(kind, claimed string, more map[string]string) map[string]any {
 	payload := fmt.Appendf(nil, `{"critical":{"identity":{"docker-reference":%q},"image":{"docker-manifest-digest":%q},"type":%q},"optional":null}`, s.repo.Host+"/"+s.repo.Name, claimed, kind)
 	layer := s.repo.Blob(typeSimple, payload)
 	annotations := map[string]string{"dev.cosignproject.cosign/signature": base64.StdEncoding.EncodeToString(s.sign(payload))}
@@ -78,7 +83,7 @@ func (s signer) classicOf(kind, digest, claimed string, more map[string]string) 
 		annotations[key] = value
 	}
 	layer["annotations"] = annotations
-	s.manifest(tagOf(digest)+".sig", layer, nil)
+	return layer
 }
 
 // manifest pushes one around layer; more is put into it.
@@ -292,6 +297,21 @@ func TestCurves(t *testing.T) {
 			w.expect(w.policy, tag, want)
 		}
 	}
+}
+
+// TestCosignReferrers has what cosign 2 pushes with --registry-referrers-mode
+// oci-1-1: the layers that are else under a tag, as a referrer.
+func TestCosignReferrers(t *testing.T) {
+	w := newWorld(t, ecKey(t))
+	s := w.signer
+	const kind = "application/vnd.dev.cosign.artifact.sig.v1+json"
+	image, other := s.repo.Image("1", "one", time.Now()), s.repo.Image("2", "two", time.Now())
+	d := s.manifest("", s.layer(kindSimple, image["digest"].(string), nil), map[string]any{"artifactType": kind, "subject": image})
+	d["artifactType"] = kind
+	s.attach(image, d)
+	w.expect(w.policy, "1", "cosign verified acme.pub")
+	s.attach(other, d)
+	w.expect(w.policy, "2", "cosign failed "+whyOther+"; refused")
 }
 
 func TestBundlesAndAttestations(t *testing.T) {
