@@ -196,10 +196,17 @@ func (e *engine) notesOfTasks(id string) {
 		for name, n := range i.NetworkSettings.Networks {
 			addresses[name] = n.IPAMConfig != nil && n.IPAMConfig.IPv4Address == n.IPAddress
 		}
+		var volumes []string // an engine lists mounts in any order
+		for _, m := range i.Mounts {
+			if m.Name != "" {
+				volumes = append(volumes, m.Name)
+			}
+		}
+		slices.Sort(volumes)
 		h := i.HostConfig
 		e.note("container", []any{
 			i.Name, i.Path, i.Args, i.Config.Env, i.Config.User, labels, addresses, h.NetworkMode, h.PortBindings, h.RestartPolicy, h.Memory, h.MemorySwap, h.NanoCPUs,
-			h.PidsLimit, h.ReadonlyRootfs, h.Init, h.CapAdd, h.CapDrop, h.Mounts, h.LogConfig, h.SecurityOpt, i.Mounts[0].Name, len(i.Mounts),
+			h.PidsLimit, h.ReadonlyRootfs, h.Init, h.CapAdd, h.CapDrop, h.Mounts, h.LogConfig, h.SecurityOpt, volumes, len(i.Mounts),
 		})
 	}
 	past := map[string]int{}

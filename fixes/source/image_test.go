@@ -139,6 +139,7 @@ CMD ["sleep", "60"]
 
 // What is reconstructed from a history is built again, and is like the image.
 func TestReconstructed(t *testing.T) {
+	t.Parallel()
 	for name, classic := range map[string]bool{"BuildKit": false, "classic": true} {
 		t.Run(name, func(t *testing.T) {
 			reconstructed(t, classic)
@@ -188,6 +189,7 @@ func reconstructed(t *testing.T, classic bool) {
 // Without the base, and where the builder is not known, the files of the whole
 // image are taken over.
 func TestReconstructedWithoutBase(t *testing.T) {
+	t.Parallel()
 	b := newBuilder(t)
 	original := b.build("shop:1", strings.ReplaceAll(service, "PREFIX", b.prefix), map[string]string{"notes.txt": "notes\n", "extra.txt": "extra\n"})
 	again := b.build("again:1", string(original.Reconstruct(nil)), nil)
@@ -204,6 +206,7 @@ func TestReconstructedWithoutBase(t *testing.T) {
 
 // An image without a Dockerfile gets one that builds on it.
 func TestBuiltOn(t *testing.T) {
+	t.Parallel()
 	b := newBuilder(t)
 	root := b.build("app:1", "FROM "+b.prefix+"base:1\nRUN echo 'root:x:0:0::/:/bin/sh' > /etc/passwd; echo 'root:x:0:' > /etc/group\nCMD [\"sleep\", \"60\"]\n", nil)
 	must(t, os.WriteFile(filepath.Join(b.dir, "Dockerfile."+b.prefix+"app"), nil, 0o644)) // somebody's
@@ -231,6 +234,7 @@ func TestBuiltOn(t *testing.T) {
 
 // An image whose Dockerfile is here is put right there.
 func TestPutRightWhereItIsBuilt(t *testing.T) {
+	t.Parallel()
 	b := newBuilder(t)
 	text := "FROM " + b.prefix + "base:1\nRUN mkdir /srv\nUSER root\nCMD [\"sleep\", \"60\"]\n"
 	path := filepath.Join(b.dir, "Dockerfile")

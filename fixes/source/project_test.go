@@ -70,6 +70,7 @@ volumes:
 // to one without findings of medium or above, by the fixes that are offered.
 // Comments and data stay, and one undo per step brings the file back.
 func TestProject(t *testing.T) {
+	t.Parallel()
 	engineClient := dockertest.Private(t)
 	if _, err := exec.LookPath("docker-compose"); err != nil {
 		t.Skip("no docker-compose")
