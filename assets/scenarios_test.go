@@ -18,8 +18,6 @@ import (
 // untested are scenarios that nothing tests as they are written, and why.
 var untested = map[int]string{
 	49: "not yet: Podman's answers are taken as they are",
-	79: "not yet: the caution names setuid programs, the image is not searched for those in use",
-	80: "not yet: the caution speaks of volumes, their files are not listed",
 }
 
 // TestScenarios holds scenarios.md to the tests: a comment

@@ -80,6 +80,9 @@ func (c *Container) neededCapabilities() ([]string, checks.Message) {
 	}
 	user, userKnown := c.user()
 	if uid, ok := checks.UID(user, c.Passwd); userKnown && user != "" && (!ok || uid != 0) {
+		if port := c.lowPortOfHost(); port != "" {
+			return added, checks.Msg("a process that is not root holds no capabilities anyway; in the network of the host it cannot open port %s", port)
+		}
 		return added, checks.Msg("a process that is not root holds no capabilities anyway")
 	}
 	needs, why := slices.Concat(startup, added), checks.Msg("enough to prepare files and switch to another user")

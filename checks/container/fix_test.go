@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/moby/moby/api/types/container"
@@ -197,7 +198,7 @@ func TestPidsFix(t *testing.T) {
 	}
 }
 
-//scenario:77,78
+//scenario:77
 func TestCapabilityProposals(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -225,6 +226,72 @@ func TestCapabilityProposals(t *testing.T) {
 	for _, value := range []string{"ALL", "chown,everything", "CAP_"} {
 		if _, err := parseCapabilities(value); (err == nil) != (value == "CAP_") {
 			t.Errorf("%q: %v", value, err)
+		}
+	}
+}
+
+// In its own network every port is open to every user; in that of the host those
+// below 1024 are root's.
+//
+//scenario:78
+func TestLowPorts(t *testing.T) {
+	for mode, warned := range map[container.NetworkMode]bool{"bridge": false, "host": true} {
+		for user, check := range map[string]string{"root": "container-runs-as-root", "1000": "container-capabilities-not-dropped"} {
+			c := sound()
+			c.Settings.Config.User, c.Settings.Host.CapDrop, c.Settings.Host.NetworkMode = user, nil, mode
+			c.Settings.Config.ExposedPorts = network.PortSet{port("8080/tcp"): {}, port("80/tcp"): {}}
+			fix := fixOf(t, c, check, map[string]string{"root": "user", "1000": "drop-capabilities"}[user])
+			said := fix.Caution.String() + fix.Choices[0].Why.String()
+			if strings.Contains(said, "open port 80/tcp") != warned && strings.Contains(said, "opens port 80/tcp") != warned {
+				t.Errorf("%s in %s: %s", user, mode, said)
+			}
+			if strings.Contains(fix.Choices[0].Default, "NET_BIND") {
+				t.Errorf("%s in %s keeps %s", user, mode, fix.Choices[0].Default)
+			}
+		}
+	}
+}
+
+// Who needs setuid programs is not kept from them.
+//
+//scenario:79
+func TestSetuidInUse(t *testing.T) {
+	const first = 900
+	app := Process{PID: first, Parent: 1, UID: 1000, Command: "/app"}
+	for name, c := range map[string]struct {
+		all  []Process
+		uses bool
+	}{
+		"nothing":               {[]Process{app}, false},
+		"a child of its own":    {[]Process{app, {PID: 901, Parent: first, UID: 1000, Command: "/worker"}}, false},
+		"a child that is root":  {[]Process{app, {PID: 901, Parent: first, UID: 0, Command: "/usr/bin/ping"}}, true},
+		"root drops itself":     {[]Process{{PID: first, Parent: 1, UID: 0, Command: "nginx: master"}, {PID: 901, Parent: first, UID: 33, Command: "nginx: worker"}}, false},
+		"somebody came as root": {[]Process{app, {PID: 901, Parent: 7, UID: 0, Command: "sh"}}, false},
+		"somebody used sudo":    {[]Process{app, {PID: 901, Parent: 7, UID: 1000, Command: "sh"}, {PID: 902, Parent: 901, UID: 0, Command: "sudo"}}, false},
+	} {
+		s := sound()
+		s.Settings.Host.SecurityOpt, s.Processes, s.Engine = nil, c.all, &Engine{}
+		s.Inspect.State.Pid = first
+		for _, f := range checks.Run(s, Checks(), &checks.Policy{Profile: checks.All}).Findings {
+			if f.Check.ID == "container-new-privileges-allowed" && f.Fixable() == c.uses {
+				t.Errorf("%s: fixable %t: %s", name, f.Fixable(), f.Message)
+			}
+		}
+	}
+}
+
+// What another user could no longer write is named.
+//
+//scenario:80
+func TestFilesOfRootAreNamed(t *testing.T) {
+	c := sound()
+	c.Settings.Config.User = "root"
+	bind(c, "/srv:/data")
+	c.Places = map[string]Place{"/data": {Roots: []string{"db", "db/journal"}, RootCount: 7}}
+	caution := fixOf(t, c, "container-runs-as-root", "user").Caution.String()
+	for _, want := range []string{"/data/db", "/data/db/journal", "(+5)"} {
+		if !strings.Contains(caution, want) {
+			t.Errorf("%s is not named: %s", want, caution)
 		}
 	}
 }

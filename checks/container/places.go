@@ -21,6 +21,11 @@ type Place struct {
 	Newest  time.Time // of what lies there, the last change
 	Entries int
 	Partial bool // there is more than was looked at
+
+	// Roots are what only root may write there, at most a few, told from the mount;
+	// RootCount is how many there are.
+	Roots     []string
+	RootCount int
 }
 
 // watchedFor is how long a container has to run before it says something that

@@ -8,6 +8,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 
 	"plimsoll/checks"
+	"plimsoll/checks/runtime"
 )
 
 var privileged = hostRule(checks.Check{
@@ -60,6 +61,12 @@ var newPrivilegesAllowed = hostRule(checks.Check{
 	}
 	f := c.found(setting{"HostConfig.SecurityOpt", []string{"security_opt"}}, list(host.SecurityOpt),
 		checks.Msg("%s may gain privileges through setuid programs", c.Settings.Name))
+	if p, gained := c.gainedRoot(); gained {
+		f.Message = checks.Msg("%s gains privileges through a setuid program, and would not work without", c.Settings.Name)
+		f.Evidence = append(f.Evidence, topEvidence(p))
+		report(f)
+		return
+	}
 	f.Fixes = []checks.Fix{{
 		ID:      noNewPrivileges,
 		Title:   checks.Msg("deny new privileges"),
@@ -74,6 +81,21 @@ var newPrivilegesAllowed = hostRule(checks.Check{
 	}}
 	report(f)
 })
+
+// gainedRoot returns a process of root that one of another user has started, which
+// takes a setuid program. What somebody runs with docker exec does not count.
+func (c *Container) gainedRoot() (Process, bool) {
+	if !c.running() || !c.numbered() {
+		return Process{}, false
+	}
+	entered, all := c.entered(c.Processes), runtime.LineageOf(c.Processes)
+	for _, p := range c.Processes {
+		if parent, known := all[p.Parent]; known && p.UID == 0 && parent.UID != 0 && !entered(p) {
+			return p, true
+		}
+	}
+	return Process{}, false
+}
 
 // deniesNewPrivileges reads the option as the engine does: without a value it
 // is on, the last one counts.

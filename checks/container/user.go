@@ -1,6 +1,8 @@
 package container
 
 import (
+	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,7 +74,7 @@ func runAsUser(c *Container) checks.Fix {
 	return checks.Fix{
 		ID:      "user",
 		Title:   checks.Msg("run as another user"),
-		Caution: checks.Msg("files that belong to root can no longer be written, in volumes too"),
+		Caution: c.withoutRoot(),
 		Choices: []checks.Choice{{
 			Key:     "user",
 			Label:   checks.Msg("user and group to run as, in numbers"),
@@ -88,6 +90,42 @@ func runAsUser(c *Container) checks.Fix {
 			return nil
 		},
 	}
+}
+
+// withoutRoot says what another user than root can no longer do.
+func (c *Container) withoutRoot() checks.Message {
+	var roots []string
+	for _, m := range c.mounts() {
+		place := c.Places[m.target]
+		for _, below := range place.Roots {
+			roots = append(roots, path.Join(m.target, below))
+		}
+		if more := place.RootCount - len(place.Roots); more > 0 {
+			roots = append(roots, fmt.Sprintf("%s (+%d)", m.target, more))
+		}
+	}
+	caution := checks.Msg("files that belong to root can no longer be written, in volumes too")
+	if len(roots) > 0 {
+		caution = checks.Msg("files that belong to root can no longer be written, such as %s: hand them over first", strings.Join(roots, ", "))
+	}
+	if port := c.lowPortOfHost(); port != "" {
+		caution = checks.Msg("%s; in the network of the host only root opens port %s: let it listen on one from 1024 on", caution, port)
+	}
+	return caution
+}
+
+// lowPortOfHost returns a port below 1024 that c opens in the network of the host,
+// where, unlike in one of its own, only root may; "" for none.
+func (c *Container) lowPortOfHost() string {
+	if c.Settings.Host == nil || !c.Settings.Host.NetworkMode.IsHost() {
+		return ""
+	}
+	for _, port := range c.Listens() {
+		if port.Num() < 1024 {
+			return port.String()
+		}
+	}
+	return ""
 }
 
 // validUser wants numbers because an engine cannot start a name that the image

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
 
 	api "github.com/moby/moby/api/types/container"
+	events "github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 
 	"plimsoll/checks"
@@ -325,4 +327,44 @@ func TestComposeFileFollowsImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.until("it knows that its tag has moved", func() bool { return !root(v)() })
+}
+
+// However many events there are of however many containers, what is kept and what
+// is asked follows the containers.
+//
+//scenario:74
+func TestFloodOfEvents(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not with -short: 5000 containers")
+	}
+	const containers, flood = 5000, 20_000
+	s := dockertest.Run(t)
+	s.AddImage(dockertest.Image{Tags: []string{"app:1"}})
+	ids := make([]string, containers)
+	for i := range ids {
+		ids[i] = run(t, s, fmt.Sprint("c", i))
+	}
+	v, _ := watch(t, options(t, s))
+	v.until("complete", func() bool { return v.done })
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before, asked, updates := heap(), s.Count("GET /containers/{id}/json"), 0
+	for i := range flood {
+		s.Emit(events.ContainerEventType, events.ActionUpdate, ids[i%len(ids)], map[string]string{"name": fmt.Sprint("c", i%len(ids))})
+	}
+	run(t, s, "last")
+	v.until("what came last is seen", func() bool { updates++; return v.has(checks.Container, "last")() })
+	if n := s.Count("GET /containers/{id}/json") - asked; n > flood/2 {
+		t.Errorf("%d inspections for %d events of %d containers", n, flood, containers)
+	}
+	if updates > flood/20 {
+		t.Errorf("%d updates for %d events", updates, flood)
+	}
+	if grown := heap() - before; grown > 64<<20 {
+		t.Errorf("%d MiB more are kept", grown>>20)
+	}
 }

@@ -58,6 +58,7 @@ func inherit(c, before *container.Container) *container.Container {
 // Bounds of what is looked at behind one mount.
 const (
 	mostEntries = 2000
+	fewRoots    = 5           // files of root that are named
 	patienceFor = time.Second // a file server that is gone does not answer
 )
 
@@ -106,10 +107,19 @@ func place(source string, below bool) (p container.Place, ok bool) {
 			return fs.SkipAll
 		}
 		info, err := d.Info()
-		if err == nil && info.ModTime().After(p.Newest) {
+		if err != nil {
+			return err
+		}
+		if info.ModTime().After(p.Newest) {
 			p.Newest = info.ModTime()
 		}
-		return err
+		if uid, _, known := systemOwner(info); known && uid == 0 && info.Mode().Perm()&0o002 == 0 && info.Mode().Type() != fs.ModeSymlink {
+			if p.RootCount++; len(p.Roots) < fewRoots {
+				below, _ := filepath.Rel(source, path) // path is below it
+				p.Roots = append(p.Roots, below)
+			}
+		}
+		return nil
 	})
 	p.Partial = err != nil || p.Entries > mostEntries
 	p.Entries-- // not the directory itself

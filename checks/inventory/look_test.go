@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -279,4 +281,30 @@ func TestComposeFilesKnowTheirContainers(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.until("the limit is noticed", func() bool { return has("compose-fix-not-persisted") })
+}
+
+// What only root may write behind a mount is named, a few of it.
+func TestPlaceNamesFilesOfRoot(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("files cannot be given to others without root")
+	}
+	dir := t.TempDir()
+	for n := range fewRoots + 2 {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("root%d", n)), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, mode := range map[string]os.FileMode{"app": 0o644, "open": 0o666} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.WriteFile(path, nil, mode), os.Chmod(path, mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Chown(filepath.Join(dir, "app"), 1000, 1000), os.Chown(dir, 1000, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	p, ok := place(dir, true)
+	if !ok || p.RootCount != fewRoots+2 || len(p.Roots) != fewRoots || p.Roots[0] != "root0" {
+		t.Errorf("%+v", p)
+	}
 }
