@@ -1,19 +1,11 @@
 package inventory
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
-	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/moby/moby/client"
 
 	"plimsoll/checks"
 	"plimsoll/checks/container"
@@ -95,11 +87,11 @@ func TestPodmanRecorded(t *testing.T) {
 // TestPodmanReal judges containers of a Podman of its own.
 func TestPodmanReal(t *testing.T) {
 	t.Parallel()
-	p := startPodman(t)
-	p.do(t, "import", "--change", "USER 1000", "--change", `CMD ["/hello"]`, p.archive(t), "localhost/plimsoll-test-podman:1")
-	p.do(t, "create", "--name", "plimsoll-test-podman-web", "-p", "80:80", "localhost/plimsoll-test-podman:1")
-	p.do(t, "create", "--name", "plimsoll-test-podman-priv", "--privileged", "--user", "0", "localhost/plimsoll-test-podman:1")
-	items, found := gathered(t, p.address)
+	p := podman.Start(t)
+	p.Do(t, "import", "--change", "USER 1000", "--change", `CMD ["/hello"]`, p.Archive(t), "localhost/plimsoll-test-podman:1")
+	p.Do(t, "create", "--name", "plimsoll-test-podman-web", "-p", "80:80", "localhost/plimsoll-test-podman:1")
+	p.Do(t, "create", "--name", "plimsoll-test-podman-priv", "--privileged", "--user", "0", "localhost/plimsoll-test-podman:1")
+	items, found := gathered(t, p.Address)
 	for _, want := range []string{"plimsoll-test-podman-priv container-privileged", "plimsoll-test-podman-priv container-runs-as-root"} {
 		if !slices.Contains(found, want) {
 			t.Errorf("not found: %s among %q", want, found)
@@ -113,7 +105,7 @@ func TestPodmanReal(t *testing.T) {
 	}
 
 	// What happens there is seen, also what is removed.
-	target, err := engine.Resolve(p.address)
+	target, err := engine.Resolve(p.Address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,78 +125,12 @@ func TestPodmanReal(t *testing.T) {
 		t.Fatalf("never seen: %s", what)
 	}
 	await("everything", func(u Update) bool { return u.Complete })
-	p.do(t, "create", "--name", "plimsoll-test-podman-new", "localhost/plimsoll-test-podman:1")
+	p.Do(t, "create", "--name", "plimsoll-test-podman-new", "localhost/plimsoll-test-podman:1")
 	await("a new container", func(u Update) bool {
 		return slices.ContainsFunc(u.Items, func(i Item) bool { return i.Ref.Name == "plimsoll-test-podman-new" && i.Subject != nil })
 	})
-	p.do(t, "rm", "plimsoll-test-podman-new")
+	p.Do(t, "rm", "plimsoll-test-podman-new")
 	await("that it is gone", func(u Update) bool {
 		return slices.ContainsFunc(u.Removed, func(r checks.Ref) bool { return names[r.ID] == "plimsoll-test-podman-new" })
 	})
-}
-
-type ownPodman struct {
-	address string
-	dir     string
-}
-
-// startPodman runs a service of Podman with a store of its own.
-func startPodman(t *testing.T) *ownPodman {
-	t.Helper()
-	if _, err := exec.LookPath("podman"); err != nil {
-		t.Skip("podman is not installed: that it is judged as it really answers is not tested")
-	}
-	if os.Getuid() != 0 {
-		t.Skip("Podman's store of a test's own needs root here: not tested")
-	}
-	dir, err := os.MkdirTemp("", "podman-") // short: it holds a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &ownPodman{"unix://" + filepath.Join(dir, "s"), dir}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	service := exec.Command("podman", p.args("system", "service", "-t", "0", p.address)...)
-	if err := service.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = service.Process.Kill(); _ = service.Wait() })
-	c, err := client.New(client.WithHost(p.address))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if _, err = c.Ping(t.Context(), client.PingOptions{}); err == nil {
-			return p
-		}
-		if time.Now().After(deadline) {
-			t.Skipf("podman does not start here, so it is not tested: %v", err)
-		}
-	}
-}
-
-func (p *ownPodman) args(args ...string) []string {
-	return append([]string{"--root", filepath.Join(p.dir, "root"), "--runroot", filepath.Join(p.dir, "run"), "--storage-driver", "vfs", "--events-backend", "file"}, args...)
-}
-
-func (p *ownPodman) do(t *testing.T, args ...string) {
-	t.Helper()
-	if out, err := exec.Command("podman", p.args(args...)...).CombinedOutput(); err != nil {
-		t.Fatalf("podman %q: %v\n%s", args, err, out)
-	}
-}
-
-// archive returns the file of an image's only layer.
-func (p *ownPodman) archive(t *testing.T) string {
-	t.Helper()
-	var layer bytes.Buffer
-	w := tar.NewWriter(&layer)
-	if err := errors.Join(w.WriteHeader(&tar.Header{Name: "hello", Mode: 0o755}), w.Close()); err != nil {
-		t.Fatal(err)
-	}
-	name := filepath.Join(p.dir, "layer.tar")
-	if err := os.WriteFile(name, layer.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
 }

@@ -1,6 +1,7 @@
 package container
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -188,6 +189,31 @@ func hostDefaults(h *api.HostConfig) {
 	h.ConsoleSize = [2]uint{}
 	for i, l := range h.Links {
 		h.Links[i] = link(l)
+	}
+	podmanDefaults(h)
+}
+
+// podmanDefaults takes out of h what Podman says in other words than those in which
+// it is asked, or says twice. Docker says nothing of the kind.
+func podmanDefaults(h *api.HostConfig) {
+	for i, limit := range h.Ulimits {
+		if name, ok := strings.CutPrefix(limit.Name, "RLIMIT_"); ok {
+			own := *limit
+			own.Name = strings.ToLower(name)
+			h.Ulimits[i] = &own
+		}
+	}
+	if h.NanoCPUs > 0 {
+		h.CPUQuota, h.CPUPeriod = 0, 0 // the same once more
+	}
+	for i := range h.Devices {
+		h.Devices[i].CgroupPermissions = cmp.Or(h.Devices[i].CgroupPermissions, "rwm")
+	}
+	if h.MemorySwappiness != nil && *h.MemorySwappiness < 0 {
+		h.MemorySwappiness = nil
+	}
+	if h.Runtime == "oci" {
+		h.Runtime = ""
 	}
 }
 
