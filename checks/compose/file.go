@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"strings"
 
-	"github.com/distribution/reference"
 	"go.yaml.in/yaml/v4"
 
 	"plimsoll/checks"
@@ -39,39 +38,10 @@ var imageMutable = rule(checks.Check{
 			Key: s.Compose.Service, Line: line, EndLine: line,
 			Message:  checks.Msg("%s runs %s, which names another image with every release", s.Settings.Name, s.Settings.Image),
 			Evidence: []checks.Evidence{{Source: "image", Detail: s.Settings.Image}},
-			Fixes:    f.fixes(s, pinned(s)),
+			Fixes:    f.fixes(s, s.Pinned()),
 		})
 	}
 })
-
-// pinned returns the fix that names the image that is here by its digest; none
-// where no registry has told that.
-func pinned(s *container.Container) []checks.Fix {
-	named, err := reference.ParseNormalizedNamed(s.Settings.Image)
-	if err != nil || s.Image == nil {
-		return nil
-	}
-	for _, known := range s.Image.RepoDigests {
-		other, err := reference.ParseNormalizedNamed(known)
-		if err != nil || other.Name() != named.Name() {
-			continue
-		}
-		digested, ok := other.(reference.Digested)
-		if !ok {
-			continue
-		}
-		image := reference.FamiliarString(reference.TagNameOnly(named)) + "@" + digested.Digest().String()
-		return []checks.Fix{{
-			ID: "digest", Title: checks.Msg("pin the current digest"),
-			Caution: checks.Msg("updates no longer come by themselves: let a bot raise the digest"),
-			Change: func(s *checks.Settings, _ checks.Values) error {
-				s.Image, s.Config.Image = image, image
-				return nil
-			},
-		}}
-	}
-	return nil
-}
 
 var inlineSecret = rule(checks.Check{
 	ID:       "compose-inline-secret",

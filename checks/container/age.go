@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/container"
 
 	"plimsoll/checks"
@@ -40,9 +41,36 @@ var imageMutableRef = stateful(checks.Check{
 		report(checks.Finding{
 			Message:  checks.Msg("%s was created from %s, which names another image with every release", c.Settings.Name, c.Settings.Image),
 			Evidence: []checks.Evidence{{Source: "Config.Image", Detail: c.Settings.Image}},
+			Fixes:    c.Pinned(),
 		})
 	}
 })
+
+// Pinned returns the fix that names the image of c by its digest; none where no
+// registry has told that.
+func (c *Container) Pinned() []checks.Fix {
+	named, err := reference.ParseNormalizedNamed(c.Settings.Image)
+	if err != nil || c.Image == nil {
+		return nil
+	}
+	for _, known := range c.Image.RepoDigests {
+		other, err := reference.ParseNormalizedNamed(known)
+		digested, ok := other.(reference.Digested)
+		if err != nil || !ok || other.Name() != named.Name() {
+			continue
+		}
+		image := reference.FamiliarString(reference.TagNameOnly(named)) + "@" + digested.Digest().String()
+		return []checks.Fix{{
+			ID: "digest", Title: checks.Msg("pin the current digest"),
+			Caution: checks.Msg("updates no longer come by themselves: let a bot raise the digest"),
+			Change: func(s *checks.Settings, _ checks.Values) error {
+				s.Image, s.Config.Image = image, image
+				return nil
+			},
+		}}
+	}
+	return nil
+}
 
 // old is the age from which on a container has missed several updates of most
 // images.

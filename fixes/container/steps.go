@@ -127,6 +127,9 @@ func (pl *planner) recreateSteps(target *image.InspectResponse) {
 // createReference returns what to create the replacement from. A tag that has
 // moved would be an update that nobody asked for.
 func (pl *planner) createReference(target *image.InspectResponse) string {
+	if ref := pl.d.want.Image; ref != pl.w.container.Settings.Image && strings.Contains(ref, "@") {
+		return ref // the same image by its digest
+	}
 	if pl.d.update || pl.w.tag != nil && pl.w.tag.ID == target.ID {
 		return pl.w.reference()
 	}
