@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/moby/moby/client"
+
 	"plimsoll/checks"
 	"plimsoll/checks/dockertest"
 	"plimsoll/checks/engine"
@@ -67,5 +69,24 @@ func TestDraftForAVulnerableImage(t *testing.T) {
 		if err != nil || len(edits) != 1 || !strings.Contains(edits[0].New, want) {
 			t.Errorf("%s: %v, %+v", tag, err, edits)
 		}
+	}
+}
+
+// An image that goes between being listed and being asked for is not there, and
+// no error.
+func TestImageGoesMeanwhile(t *testing.T) {
+	server := dockertest.Run(t)
+	server.AddImage(dockertest.Image{Tags: []string{"app:1"}})
+	c := server.Client(t)
+	x := &images{}
+	if _, _, err := x.list(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	id := x.resolve("app:1")
+	if _, err := c.ImageRemove(t.Context(), id, client.ImageRemoveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if i, err := x.inspect(t.Context(), c, id); i != nil || err != nil {
+		t.Errorf("%v, %v", i, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
@@ -116,6 +117,9 @@ func (x *images) inspect(ctx context.Context, c *client.Client, id string) (*ima
 		return i, nil
 	}
 	result, err := c.ImageInspect(ctx, id)
+	if errdefs.IsNotFound(err) {
+		return nil, nil // it has gone since it was listed
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -122,7 +122,7 @@ func (r reader) container(ctx context.Context, id string) (checks.Subject, error
 	}
 	c := container.New(result.Container, nil, "", time.Now())
 	c.TagID = r.images.resolve(c.Settings.Image)
-	if c.Image, err = r.images.inspect(ctx, r.client, c.Inspect.Image); err != nil && !errdefs.IsNotFound(err) {
+	if c.Image, err = r.images.inspect(ctx, r.client, c.Inspect.Image); err != nil {
 		return nil, err
 	}
 	c.NoNewPrivileges, c.Engine = facts.noNewPrivileges || r.deniesNewPrivileges(c), facts.Engine
