@@ -87,15 +87,6 @@ func (d *Dispatcher) Plan(ctx context.Context, subject checks.Subject, request f
 	if err != nil {
 		return nil, err
 	}
-	if a, ok := m.(Assembler); ok && plan.Mechanism == fixes.Recreate && !plan.Blocked.IsZero() && !request.Update {
-		// What needs it may be replaced along with it.
-		parts := a.PlanAll(ctx, []fixes.Ask{{Subject: subject, Request: request}})
-		if len(parts) == 1 && parts[0].Applicable() {
-			plan = parts[0].Plan
-			plan.ID, plan.Engine = ledger.NewID(d.o.Now()), engine
-			return plan, nil
-		}
-	}
 	if d.belongsToFile(plan, request) {
 		if better, err := d.atSource(ctx, subject, request); err == nil && better.Blocked.IsZero() {
 			return better, nil
