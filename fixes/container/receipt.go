@@ -56,18 +56,24 @@ func (t *transaction) cured(now *api.InspectResponse) (cured, left []checks.Find
 	if t.d.update || t.j.Image != nil {
 		c.TagID = t.image.ID // the tag names it now
 	}
-	report := checks.Run(&c, subject.Checks(), &checks.Policy{Profile: checks.All})
+	return verdict(&c, t.plan)
+}
+
+// verdict returns which of the findings that p was to cure c does not have, and
+// which it has.
+func verdict(c *subject.Container, p *fixes.Plan) (cured, left []checks.Finding) {
+	left = checks.Run(c, subject.Checks(), &checks.Policy{Profile: checks.All}).Findings
 	type key struct{ check, key string }
 	still := map[key]bool{}
-	for _, f := range report.Findings {
+	for _, f := range left {
 		still[key{f.Check.ID, f.Key}] = true
 	}
-	for _, f := range t.plan.Cures {
+	for _, f := range p.Cures {
 		if !still[key{f.Check.ID, f.Key}] {
 			cured = append(cured, f)
 		}
 	}
-	return cured, report.Findings
+	return cured, left
 }
 
 func (t *transaction) proof(now *api.InspectResponse) []checks.Message {

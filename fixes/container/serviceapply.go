@@ -305,18 +305,8 @@ func (r *serviceRun) judged(ctx context.Context, id string) (cured, left []check
 	fresh := subject.New(*now, image, "", r.m.o.Now())
 	c.Settings, c.Inspect, c.Image, c.Now = fresh.Settings, fresh.Inspect, fresh.Image, fresh.Now
 	c.Processes, c.TagID = nil, now.Image
-	report := checks.Run(&c, subject.Checks(), &checks.Policy{Profile: checks.All})
-	type key struct{ check, key string }
-	still := map[key]bool{}
-	for _, f := range report.Findings {
-		still[key{f.Check.ID, f.Key}] = true
-	}
-	for _, f := range r.plan.Cures {
-		if !still[key{f.Check.ID, f.Key}] {
-			cured = append(cured, f)
-		}
-	}
-	return cured, report.Findings, nil
+	cured, left = verdict(&c, r.plan)
+	return cured, left, nil
 }
 
 // secretsGone proves that neither the service nor its tasks show a secret that
