@@ -153,6 +153,17 @@ func TestOpenedPart(t *testing.T) {
 	}
 }
 
+// What only a person can answer is told of the part that waits for it.
+func TestPartWaitsForAnAnswer(t *testing.T) {
+	f := &fakeFixer{question: "variable that takes its path"}
+	m := shop(t, f)
+	marking(t, m)
+	press(m, "F")
+	hides(t, m, "waits for an answer")
+	press(m, "down")
+	shows(t, m, "waits for an answer, open it with o: variable that takes its path")
+}
+
 func TestLatePlanOfABatchIsDropped(t *testing.T) {
 	m := shop(t, &fakeFixer{})
 	marking(t, m)

@@ -186,6 +186,11 @@ func (d *batchDialog) printCures(p *printer, part *fixes.Part) {
 		}
 		p.hanging("", t.good, "        ✓ "+symbols[f.Severity]+p.letter(f.Severity)+" ", text)
 	}
+	for _, c := range part.Plan.Choices {
+		if c.Example != "" && c.Value == "" {
+			p.hanging("", t.warn, "        ! ", p.T("waits for an answer, open it with o: %s", p.say(c.Label)))
+		}
+	}
 	if len(part.Plan.Members) > 0 && part.Plan.Subject.Kind == checks.Container {
 		p.hanging("", t.warn, "        ! ", p.T("replaced together, all or none: %s", refNames(part.Plan.Members)))
 	}

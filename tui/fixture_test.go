@@ -181,6 +181,7 @@ type fakeFixer struct {
 	deployed    []string
 	discarded   []string
 	deploy      []string // of every plan
+	question    string   // that only a person can answer, of plans for web
 
 	after        func(checks.Subject, fixes.Request) []checks.Subject // how a subject would be; nil for unknown
 	stuck, fails string                                               // names of subjects that cannot be changed, or whose change fails, in a batch
@@ -324,6 +325,9 @@ func (f *fakeFixer) PlanBatch(ctx context.Context, asks []fixes.Ask) (*fixes.Bat
 		}
 		if ask.Subject.Ref().Name == "web" && len(ask.Request.Findings) > 1 {
 			plan.Mechanism, plan.Downtime = fixes.Recreate, 2*time.Second
+		}
+		if f.question != "" && ask.Subject.Ref().Name == "web" {
+			plan.Choices = append(plan.Choices, fixes.Choice{Choice: checks.Choice{Key: "q", Label: checks.Message{Format: f.question}, Example: "x"}, Value: value(ask.Request, "q", "")})
 		}
 		b.Parts = append(b.Parts, fixes.Part{Asks: []fixes.Ask{{Subject: ask.Subject, Request: ask.Request.Decided(plan)}}, Plan: plan})
 	}
