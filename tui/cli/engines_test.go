@@ -128,6 +128,7 @@ func TestMayChange(t *testing.T) {
 func TestOpenEngine(t *testing.T) {
 	contexts(t)
 	a := &app{}
+	a.config.Layers = "off" // what is read in the background would be written down while the folder goes
 	a.speak("en")
 	s, err := a.open(t.Context(), nil)
 	if err != nil {
